@@ -148,6 +148,89 @@ pub mod streamhost {
                 }
             }
         }
+        /// What the author's code counts and measures. Only components of jobs with metrics of their own import it; it came after the
+        /// rest of 0.2.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod metrics {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// What a metric is: 0 a counter, 1 a histogram.
+            pub type Kind = u8;
+            #[allow(unused_unsafe, clippy::all)]
+            /// Says that the job has this metric, while `describe` runs. It has no others.
+            #[allow(async_fn_in_trait)]
+            pub fn declare(name: &str, kind: Kind) -> () {
+                unsafe {
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "streamhost:job/metrics@0.2.0")]
+                    unsafe extern "C" {
+                        #[link_name = "declare"]
+                        fn wit_import1(_: *mut u8, _: usize, _: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize, _: i32) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0.cast_mut(), len0, _rt::as_i32(kind));
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Adds to a counter. What a call adds counts once, when its batch is durable, and not at all if the call breaks off, is
+            /// `combine` or `migrate`, or is asked again in other portions.
+            #[allow(async_fn_in_trait)]
+            pub fn count(name: &str, by: u64) -> () {
+                unsafe {
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "streamhost:job/metrics@0.2.0")]
+                    unsafe extern "C" {
+                        #[link_name = "count"]
+                        fn wit_import1(_: *mut u8, _: usize, _: i64);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize, _: i64) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0.cast_mut(), len0, _rt::as_i64(&by));
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Puts values into a histogram, on the same terms.
+            #[allow(async_fn_in_trait)]
+            pub fn observe(name: &str, values: &[u64]) -> () {
+                unsafe {
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = values;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "streamhost:job/metrics@0.2.0")]
+                    unsafe extern "C" {
+                        #[link_name = "observe"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1);
+                }
+            }
+        }
         /// What crosses the boundary.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod types {
@@ -5403,10 +5486,6 @@ mod _rt {
             unsafe { String::from_utf8_unchecked(bytes) }
         }
     }
-    #[cfg(target_arch = "wasm32")]
-    pub fn run_ctors_once() {
-        wit_bindgen::rt::run_ctors_once();
-    }
     pub fn as_i64<T: AsI64>(t: T) -> i64 {
         t.as_i64()
     }
@@ -5429,6 +5508,10 @@ mod _rt {
         fn as_i64(self) -> i64 {
             self as i64
         }
+    }
+    #[cfg(target_arch = "wasm32")]
+    pub fn run_ctors_once() {
+        wit_bindgen::rt::run_ctors_once();
     }
     pub use alloc_crate::alloc;
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
@@ -5483,70 +5566,73 @@ macro_rules! __export_job_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:streamhost:job@0.2.0:job:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2813] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2949] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x83\x15\x01A\x02\x01\
-A\x11\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8b\x16\x01A\x02\x01\
+A\x13\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
 t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
 ind\x01\x07defaults\0s\x04\0\x03get\x01\x02\x03\0\x1fstreamhost:job/parameters@0\
-.2.0\x05\x01\x01BT\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
-\0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\x04\0\x07\
-headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-offsetx\x07of\
-fsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\x0dabsent\
--values\x01\x07headers\x05\x04\0\x07records\x03\0\x07\x01r\x02\x08positiony\x06r\
-easons\x04\0\x05fault\x03\0\x09\x01r\x03\x08batch-msx\x0cwatermark-msx\x0cpartit\
-ion-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04side}\x09positions\x01\x04\
-keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07deleted\x01\x04\0\x05k\
-eyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-ends\x01\x08p\
-artials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccumulators\x03\
-\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x05\x05lefts\x03\
-\x06rights\x03\x0cabsent-lefts\x01\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05\
-pairs\x03\0\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finishe\
-d\x03\0\x15\x01r\x02\x04ends\x01\x08times-ms\x06\x04\0\x09key-times\x03\0\x17\x01\
-r\x0b\x04keys\x03\x06states\x03\x06absent\x01\x0cevent-timers\x18\x0cbatch-timer\
-s\x18\x09item-ends\x01\x05items\x03\x08times-ms\x06\x0cwatermark-msx\x04last\x7f\
-\x0cbatch-due-msx\x04\0\x09key-items\x03\0\x19\x01ky\x01r\x04\x08positiony\x04it\
-em\x1b\x07time-msx\x06reasons\x04\0\x07refusal\x03\0\x1c\x01}\x04\0\x04kind\x03\0\
-\x1e\x01p\x1f\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05kinds\x20\x04\0\
-\x0bextra-cells\x03\0!\x01r\x07\x09positions\x01\x05cells\x03\x06absent\x01\x07d\
-eleted\x01\x0cdeleted-rows\x01\x05extra\"\x07headers\x05\x04\0\x04rows\x03\0#\x01\
-p\x0a\x01p$\x01p\x0e\x01r\x05\x06faults%\x04rows&\x05keyed'\x04late\x01\x0alarge\
-st-msx\x04\0\x06output\x03\0(\x01p\x1d\x01r\x06\x06output)\x06states\x03\x06abse\
-nt\x01\x0cevent-timers\x18\x0cbatch-timers\x18\x08refusals*\x04\0\x09processed\x03\
-\0+\x01r\x03\x04names\x04kind\x1f\x08optional\x7f\x04\0\x0acolumn-def\x03\0-\x01\
-o\x02ss\x01p/\x01r\x03\x09connectors\x04names\x07options0\x04\0\x05place\x03\01\x01\
-r\x03\x05place2\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\03\x01r\x02\x07\
-size-msw\x06hop-msw\x04\0\x05panes\x03\05\x01q\x02\x05panes\x016\0\x07session\x01\
-w\0\x04\0\x0bwindow-kind\x03\07\x01r\x06\x04kind8\x09offset-msw\x0blateness-msw\x0a\
-updates-msw\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\09\x01kw\
-\x01q\x03\x0aeach-batch\0\0\x07running\x01;\0\x06window\x01:\0\x04\0\x05scope\x03\
-\0<\x01r\x02\x09before-msw\x08after-msw\x04\0\x09distances\x03\0>\x01q\x02\x07be\
-tween\x01?\0\x06window\x01w\0\x04\0\x08partners\x03\0@\x01r\x04\x08partners\xc1\0\
-\x0blateness-msw\x04left\x7f\x05right\x7f\x04\0\x08join-def\x03\0B\x01r\x02\x09e\
-xpire-ms;\x0aevent-time\x7f\x04\0\x0bprocess-def\x03\0D\x01q\x04\x06reduce\x01=\0\
-\x04join\x01\xc3\0\0\x06lookup\0\0\x07process\x01\xc5\0\0\x04\0\x0astage-kind\x03\
-\0F\x01o\x02sy\x01k\xc8\0\x01r\x08\x04names\x04kind\xc7\0\x06inputs\x01\x09key-s\
-hapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates\xc9\0\x04\0\x09sta\
-ge-def\x03\0J\x01p.\x01r\x05\x05place2\x04keys\xcc\0\x07dynamic\x7f\x07columns\xcc\
-\0\x07headers\x7f\x04\0\x08sink-def\x03\0M\x01p4\x01p\xcb\0\x01p\xce\0\x01r\x05\x04\
-names\x08every-ms;\x07sources\xcf\0\x06stages\xd0\0\x05sinks\xd1\0\x04\0\x0bdesc\
-ription\x03\0R\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x02\x03\0\x02\x06colu\
-mn\x02\x03\0\x02\x0bdescription\x02\x03\0\x02\x08finished\x02\x03\0\x02\x09key-i\
-tems\x02\x03\0\x02\x06moment\x02\x03\0\x02\x06output\x02\x03\0\x02\x08partials\x02\
-\x03\0\x02\x09processed\x02\x03\0\x02\x07records\x01B\x1f\x02\x03\x02\x01\x03\x04\
-\0\x06column\x03\0\0\x02\x03\x02\x01\x04\x04\0\x0bdescription\x03\0\x02\x02\x03\x02\
-\x01\x05\x04\0\x08finished\x03\0\x04\x02\x03\x02\x01\x06\x04\0\x09key-items\x03\0\
-\x06\x02\x03\x02\x01\x07\x04\0\x06moment\x03\0\x08\x02\x03\x02\x01\x08\x04\0\x06\
-output\x03\0\x0a\x02\x03\x02\x01\x09\x04\0\x08partials\x03\0\x0c\x02\x03\x02\x01\
-\x0a\x04\0\x09processed\x03\0\x0e\x02\x03\x02\x01\x0b\x04\0\x07records\x03\0\x10\
-\x01j\x01\x03\x01s\x01@\0\0\x12\x04\0\x08describe\x01\x13\x01@\x03\x05stagey\x06\
-moment\x09\x07records\x11\0\x0b\x04\0\x09transform\x01\x14\x01@\x02\x05stagey\x08\
-partials\x0d\0\x01\x04\0\x07combine\x01\x15\x01@\x03\x05stagey\x06moment\x09\x08\
-finished\x05\0\x0b\x04\0\x06finish\x01\x16\x01@\x03\x05stagey\x06moment\x09\x04k\
-eys\x07\0\x0f\x04\0\x07process\x01\x17\x01@\x02\x05stagey\x0caccumulators\x01\0\x01\
-\x04\0\x07migrate\x01\x18\x04\0\x1astreamhost:job/guest@0.2.0\x05\x0c\x04\0\x18s\
-treamhost:job/job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0G\x09producers\x01\x0c\
+.2.0\x05\x01\x01B\x09\x01}\x04\0\x04kind\x03\0\0\x01@\x02\x04names\x04kind\x01\x01\
+\0\x04\0\x07declare\x01\x02\x01@\x02\x04names\x02byw\x01\0\x04\0\x05count\x01\x03\
+\x01pw\x01@\x02\x04names\x06values\x04\x01\0\x04\0\x07observe\x01\x05\x03\0\x1cs\
+treamhost:job/metrics@0.2.0\x05\x02\x01BT\x01p}\x01py\x01r\x02\x04data\0\x04ends\
+\x01\x04\0\x06column\x03\0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\
+\x06absent\x01\x04\0\x07headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partition\
+z\x0cfirst-offsetx\x07offsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0ba\
+bsent-keys\x01\x0dabsent-values\x01\x07headers\x05\x04\0\x07records\x03\0\x07\x01\
+r\x02\x08positiony\x06reasons\x04\0\x05fault\x03\0\x09\x01r\x03\x08batch-msx\x0c\
+watermark-msx\x0cpartition-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04s\
+ide}\x09positions\x01\x04keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07\
+deleted\x01\x04\0\x05keyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0a\
+group-ends\x01\x08partials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0c\
+accumulators\x03\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x05\
+\x05lefts\x03\x06rights\x03\x0cabsent-lefts\x01\x0dabsent-rights\x01\x08times-ms\
+\x06\x04\0\x05pairs\x03\0\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\
+\0\x08finished\x03\0\x15\x01r\x02\x04ends\x01\x08times-ms\x06\x04\0\x09key-times\
+\x03\0\x17\x01r\x0b\x04keys\x03\x06states\x03\x06absent\x01\x0cevent-timers\x18\x0c\
+batch-timers\x18\x09item-ends\x01\x05items\x03\x08times-ms\x06\x0cwatermark-msx\x04\
+last\x7f\x0cbatch-due-msx\x04\0\x09key-items\x03\0\x19\x01ky\x01r\x04\x08positio\
+ny\x04item\x1b\x07time-msx\x06reasons\x04\0\x07refusal\x03\0\x1c\x01}\x04\0\x04k\
+ind\x03\0\x1e\x01p\x1f\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05kinds\x20\
+\x04\0\x0bextra-cells\x03\0!\x01r\x07\x09positions\x01\x05cells\x03\x06absent\x01\
+\x07deleted\x01\x0cdeleted-rows\x01\x05extra\"\x07headers\x05\x04\0\x04rows\x03\0\
+#\x01p\x0a\x01p$\x01p\x0e\x01r\x05\x06faults%\x04rows&\x05keyed'\x04late\x01\x0a\
+largest-msx\x04\0\x06output\x03\0(\x01p\x1d\x01r\x06\x06output)\x06states\x03\x06\
+absent\x01\x0cevent-timers\x18\x0cbatch-timers\x18\x08refusals*\x04\0\x09process\
+ed\x03\0+\x01r\x03\x04names\x04kind\x1f\x08optional\x7f\x04\0\x0acolumn-def\x03\0\
+-\x01o\x02ss\x01p/\x01r\x03\x09connectors\x04names\x07options0\x04\0\x05place\x03\
+\01\x01r\x03\x05place2\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\03\x01r\
+\x02\x07size-msw\x06hop-msw\x04\0\x05panes\x03\05\x01q\x02\x05panes\x016\0\x07se\
+ssion\x01w\0\x04\0\x0bwindow-kind\x03\07\x01r\x06\x04kind8\x09offset-msw\x0blate\
+ness-msw\x0aupdates-msw\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\
+\09\x01kw\x01q\x03\x0aeach-batch\0\0\x07running\x01;\0\x06window\x01:\0\x04\0\x05\
+scope\x03\0<\x01r\x02\x09before-msw\x08after-msw\x04\0\x09distances\x03\0>\x01q\x02\
+\x07between\x01?\0\x06window\x01w\0\x04\0\x08partners\x03\0@\x01r\x04\x08partner\
+s\xc1\0\x0blateness-msw\x04left\x7f\x05right\x7f\x04\0\x08join-def\x03\0B\x01r\x02\
+\x09expire-ms;\x0aevent-time\x7f\x04\0\x0bprocess-def\x03\0D\x01q\x04\x06reduce\x01\
+=\0\x04join\x01\xc3\0\0\x06lookup\0\0\x07process\x01\xc5\0\0\x04\0\x0astage-kind\
+\x03\0F\x01o\x02sy\x01k\xc8\0\x01r\x08\x04names\x04kind\xc7\0\x06inputs\x01\x09k\
+ey-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates\xc9\0\x04\0\x09\
+stage-def\x03\0J\x01p.\x01r\x05\x05place2\x04keys\xcc\0\x07dynamic\x7f\x07column\
+s\xcc\0\x07headers\x7f\x04\0\x08sink-def\x03\0M\x01p4\x01p\xcb\0\x01p\xce\0\x01r\
+\x05\x04names\x08every-ms;\x07sources\xcf\0\x06stages\xd0\0\x05sinks\xd1\0\x04\0\
+\x0bdescription\x03\0R\x03\0\x1astreamhost:job/types@0.2.0\x05\x03\x02\x03\0\x03\
+\x06column\x02\x03\0\x03\x0bdescription\x02\x03\0\x03\x08finished\x02\x03\0\x03\x09\
+key-items\x02\x03\0\x03\x06moment\x02\x03\0\x03\x06output\x02\x03\0\x03\x08parti\
+als\x02\x03\0\x03\x09processed\x02\x03\0\x03\x07records\x01B\x1f\x02\x03\x02\x01\
+\x04\x04\0\x06column\x03\0\0\x02\x03\x02\x01\x05\x04\0\x0bdescription\x03\0\x02\x02\
+\x03\x02\x01\x06\x04\0\x08finished\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x09key-it\
+ems\x03\0\x06\x02\x03\x02\x01\x08\x04\0\x06moment\x03\0\x08\x02\x03\x02\x01\x09\x04\
+\0\x06output\x03\0\x0a\x02\x03\x02\x01\x0a\x04\0\x08partials\x03\0\x0c\x02\x03\x02\
+\x01\x0b\x04\0\x09processed\x03\0\x0e\x02\x03\x02\x01\x0c\x04\0\x07records\x03\0\
+\x10\x01j\x01\x03\x01s\x01@\0\0\x12\x04\0\x08describe\x01\x13\x01@\x03\x05stagey\
+\x06moment\x09\x07records\x11\0\x0b\x04\0\x09transform\x01\x14\x01@\x02\x05stage\
+y\x08partials\x0d\0\x01\x04\0\x07combine\x01\x15\x01@\x03\x05stagey\x06moment\x09\
+\x08finished\x05\0\x0b\x04\0\x06finish\x01\x16\x01@\x03\x05stagey\x06moment\x09\x04\
+keys\x07\0\x0f\x04\0\x07process\x01\x17\x01@\x02\x05stagey\x0caccumulators\x01\0\
+\x01\x04\0\x07migrate\x01\x18\x04\0\x1astreamhost:job/guest@0.2.0\x05\x0d\x04\0\x18\
+streamhost:job/job@0.2.0\x04\0\x0b\x09\x01\0\x03job\x03\0\0\0G\x09producers\x01\x0c\
 processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
@@ -5560,57 +5646,60 @@ pub use __export_job_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2341] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8b\x11\x01A\x02\x01\
-A\x06\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2477] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x93\x12\x01A\x02\x01\
+A\x08\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x18streamhos\
 t:job/log@0.2.0\x05\0\x01B\x04\x01}\x04\0\x04kind\x03\0\0\x01@\x03\x04names\x04k\
 ind\x01\x07defaults\0s\x04\0\x03get\x01\x02\x03\0\x1fstreamhost:job/parameters@0\
-.2.0\x05\x01\x01BT\x01p}\x01py\x01r\x02\x04data\0\x04ends\x01\x04\0\x06column\x03\
-\0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\x06absent\x01\x04\0\x07\
-headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partitionz\x0cfirst-offsetx\x07of\
-fsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0babsent-keys\x01\x0dabsent\
--values\x01\x07headers\x05\x04\0\x07records\x03\0\x07\x01r\x02\x08positiony\x06r\
-easons\x04\0\x05fault\x03\0\x09\x01r\x03\x08batch-msx\x0cwatermark-msx\x0cpartit\
-ion-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04side}\x09positions\x01\x04\
-keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07deleted\x01\x04\0\x05k\
-eyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0agroup-ends\x01\x08p\
-artials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0caccumulators\x03\
-\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x05\x05lefts\x03\
-\x06rights\x03\x0cabsent-lefts\x01\x0dabsent-rights\x01\x08times-ms\x06\x04\0\x05\
-pairs\x03\0\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\0\x08finishe\
-d\x03\0\x15\x01r\x02\x04ends\x01\x08times-ms\x06\x04\0\x09key-times\x03\0\x17\x01\
-r\x0b\x04keys\x03\x06states\x03\x06absent\x01\x0cevent-timers\x18\x0cbatch-timer\
-s\x18\x09item-ends\x01\x05items\x03\x08times-ms\x06\x0cwatermark-msx\x04last\x7f\
-\x0cbatch-due-msx\x04\0\x09key-items\x03\0\x19\x01ky\x01r\x04\x08positiony\x04it\
-em\x1b\x07time-msx\x06reasons\x04\0\x07refusal\x03\0\x1c\x01}\x04\0\x04kind\x03\0\
-\x1e\x01p\x1f\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05kinds\x20\x04\0\
-\x0bextra-cells\x03\0!\x01r\x07\x09positions\x01\x05cells\x03\x06absent\x01\x07d\
-eleted\x01\x0cdeleted-rows\x01\x05extra\"\x07headers\x05\x04\0\x04rows\x03\0#\x01\
-p\x0a\x01p$\x01p\x0e\x01r\x05\x06faults%\x04rows&\x05keyed'\x04late\x01\x0alarge\
-st-msx\x04\0\x06output\x03\0(\x01p\x1d\x01r\x06\x06output)\x06states\x03\x06abse\
-nt\x01\x0cevent-timers\x18\x0cbatch-timers\x18\x08refusals*\x04\0\x09processed\x03\
-\0+\x01r\x03\x04names\x04kind\x1f\x08optional\x7f\x04\0\x0acolumn-def\x03\0-\x01\
-o\x02ss\x01p/\x01r\x03\x09connectors\x04names\x07options0\x04\0\x05place\x03\01\x01\
-r\x03\x05place2\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\03\x01r\x02\x07\
-size-msw\x06hop-msw\x04\0\x05panes\x03\05\x01q\x02\x05panes\x016\0\x07session\x01\
-w\0\x04\0\x0bwindow-kind\x03\07\x01r\x06\x04kind8\x09offset-msw\x0blateness-msw\x0a\
-updates-msw\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\09\x01kw\
-\x01q\x03\x0aeach-batch\0\0\x07running\x01;\0\x06window\x01:\0\x04\0\x05scope\x03\
-\0<\x01r\x02\x09before-msw\x08after-msw\x04\0\x09distances\x03\0>\x01q\x02\x07be\
-tween\x01?\0\x06window\x01w\0\x04\0\x08partners\x03\0@\x01r\x04\x08partners\xc1\0\
-\x0blateness-msw\x04left\x7f\x05right\x7f\x04\0\x08join-def\x03\0B\x01r\x02\x09e\
-xpire-ms;\x0aevent-time\x7f\x04\0\x0bprocess-def\x03\0D\x01q\x04\x06reduce\x01=\0\
-\x04join\x01\xc3\0\0\x06lookup\0\0\x07process\x01\xc5\0\0\x04\0\x0astage-kind\x03\
-\0F\x01o\x02sy\x01k\xc8\0\x01r\x08\x04names\x04kind\xc7\0\x06inputs\x01\x09key-s\
-hapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates\xc9\0\x04\0\x09sta\
-ge-def\x03\0J\x01p.\x01r\x05\x05place2\x04keys\xcc\0\x07dynamic\x7f\x07columns\xcc\
-\0\x07headers\x7f\x04\0\x08sink-def\x03\0M\x01p4\x01p\xcb\0\x01p\xce\0\x01r\x05\x04\
-names\x08every-ms;\x07sources\xcf\0\x06stages\xd0\0\x05sinks\xd1\0\x04\0\x0bdesc\
-ription\x03\0R\x03\0\x1astreamhost:job/types@0.2.0\x05\x02\x04\08streamhost:job/\
-job-with-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-all-of-its-e\
-xports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+.2.0\x05\x01\x01B\x09\x01}\x04\0\x04kind\x03\0\0\x01@\x02\x04names\x04kind\x01\x01\
+\0\x04\0\x07declare\x01\x02\x01@\x02\x04names\x02byw\x01\0\x04\0\x05count\x01\x03\
+\x01pw\x01@\x02\x04names\x06values\x04\x01\0\x04\0\x07observe\x01\x05\x03\0\x1cs\
+treamhost:job/metrics@0.2.0\x05\x02\x01BT\x01p}\x01py\x01r\x02\x04data\0\x04ends\
+\x01\x04\0\x06column\x03\0\x02\x01r\x04\x09positions\x01\x05names\x03\x06values\x03\
+\x06absent\x01\x04\0\x07headers\x03\0\x04\x01px\x01r\x0a\x06targets\x09partition\
+z\x0cfirst-offsetx\x07offsets\x06\x04keys\x03\x06values\x03\x08times-ms\x06\x0ba\
+bsent-keys\x01\x0dabsent-values\x01\x07headers\x05\x04\0\x07records\x03\0\x07\x01\
+r\x02\x08positiony\x06reasons\x04\0\x05fault\x03\0\x09\x01r\x03\x08batch-msx\x0c\
+watermark-msx\x0cpartition-msx\x04\0\x06moment\x03\0\x0b\x01r\x08\x05stagey\x04s\
+ide}\x09positions\x01\x04keys\x03\x06values\x03\x08times-ms\x06\x08until-ms\x06\x07\
+deleted\x01\x04\0\x05keyed\x03\0\x0d\x01r\x04\x0caccumulators\x03\x06absent\x01\x0a\
+group-ends\x01\x08partials\x03\x04\0\x08partials\x03\0\x0f\x01r\x04\x04keys\x03\x0c\
+accumulators\x03\x09starts-ms\x06\x07ends-ms\x06\x04\0\x06groups\x03\0\x11\x01r\x05\
+\x05lefts\x03\x06rights\x03\x0cabsent-lefts\x01\x0dabsent-rights\x01\x08times-ms\
+\x06\x04\0\x05pairs\x03\0\x13\x01q\x02\x06groups\x01\x12\0\x05pairs\x01\x14\0\x04\
+\0\x08finished\x03\0\x15\x01r\x02\x04ends\x01\x08times-ms\x06\x04\0\x09key-times\
+\x03\0\x17\x01r\x0b\x04keys\x03\x06states\x03\x06absent\x01\x0cevent-timers\x18\x0c\
+batch-timers\x18\x09item-ends\x01\x05items\x03\x08times-ms\x06\x0cwatermark-msx\x04\
+last\x7f\x0cbatch-due-msx\x04\0\x09key-items\x03\0\x19\x01ky\x01r\x04\x08positio\
+ny\x04item\x1b\x07time-msx\x06reasons\x04\0\x07refusal\x03\0\x1c\x01}\x04\0\x04k\
+ind\x03\0\x1e\x01p\x1f\x01r\x04\x04rows\x01\x05names\x03\x06values\x03\x05kinds\x20\
+\x04\0\x0bextra-cells\x03\0!\x01r\x07\x09positions\x01\x05cells\x03\x06absent\x01\
+\x07deleted\x01\x0cdeleted-rows\x01\x05extra\"\x07headers\x05\x04\0\x04rows\x03\0\
+#\x01p\x0a\x01p$\x01p\x0e\x01r\x05\x06faults%\x04rows&\x05keyed'\x04late\x01\x0a\
+largest-msx\x04\0\x06output\x03\0(\x01p\x1d\x01r\x06\x06output)\x06states\x03\x06\
+absent\x01\x0cevent-timers\x18\x0cbatch-timers\x18\x08refusals*\x04\0\x09process\
+ed\x03\0+\x01r\x03\x04names\x04kind\x1f\x08optional\x7f\x04\0\x0acolumn-def\x03\0\
+-\x01o\x02ss\x01p/\x01r\x03\x09connectors\x04names\x07options0\x04\0\x05place\x03\
+\01\x01r\x03\x05place2\x05table\x7f\x05timed\x7f\x04\0\x0asource-def\x03\03\x01r\
+\x02\x07size-msw\x06hop-msw\x04\0\x05panes\x03\05\x01q\x02\x05panes\x016\0\x07se\
+ssion\x01w\0\x04\0\x0bwindow-kind\x03\07\x01r\x06\x04kind8\x09offset-msw\x0blate\
+ness-msw\x0aupdates-msw\x0fprocessing-time\x7f\x05early\x7f\x04\0\x0awindow-def\x03\
+\09\x01kw\x01q\x03\x0aeach-batch\0\0\x07running\x01;\0\x06window\x01:\0\x04\0\x05\
+scope\x03\0<\x01r\x02\x09before-msw\x08after-msw\x04\0\x09distances\x03\0>\x01q\x02\
+\x07between\x01?\0\x06window\x01w\0\x04\0\x08partners\x03\0@\x01r\x04\x08partner\
+s\xc1\0\x0blateness-msw\x04left\x7f\x05right\x7f\x04\0\x08join-def\x03\0B\x01r\x02\
+\x09expire-ms;\x0aevent-time\x7f\x04\0\x0bprocess-def\x03\0D\x01q\x04\x06reduce\x01\
+=\0\x04join\x01\xc3\0\0\x06lookup\0\0\x07process\x01\xc5\0\0\x04\0\x0astage-kind\
+\x03\0F\x01o\x02sy\x01k\xc8\0\x01r\x08\x04names\x04kind\xc7\0\x06inputs\x01\x09k\
+ey-shapes\x0bvalue-shapes\x0bother-shapes\x07versiony\x08migrates\xc9\0\x04\0\x09\
+stage-def\x03\0J\x01p.\x01r\x05\x05place2\x04keys\xcc\0\x07dynamic\x7f\x07column\
+s\xcc\0\x07headers\x7f\x04\0\x08sink-def\x03\0M\x01p4\x01p\xcb\0\x01p\xce\0\x01r\
+\x05\x04names\x08every-ms;\x07sources\xcf\0\x06stages\xd0\0\x05sinks\xd1\0\x04\0\
+\x0bdescription\x03\0R\x03\0\x1astreamhost:job/types@0.2.0\x05\x03\x04\08streamh\
+ost:job/job-with-all-of-its-exports-removed@0.2.0\x04\0\x0b)\x01\0#job-with-all-\
+of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-co\
+mponent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -10,6 +10,7 @@ use crate::describe::{Partners, Scope, SourceDef, StageDef, StageKind, WindowDef
 use crate::headers::{CallHeaders, HeadersOut};
 use crate::job::{Call, Job};
 use crate::log::Level;
+use crate::metrics;
 use crate::record::Place;
 use crate::row::{ColumnDef, RowWriter};
 use std::sync::Once;
@@ -38,6 +39,7 @@ static SDK_VERSION: [u8; env!("CARGO_PKG_VERSION").len()] = {
 pub fn describe(job: impl for<'b> Fn(Call<'b>) -> Job<'b>) -> Result<Description, String> {
     log_panics();
     let description = job(Call::new()).describe()?;
+    metrics::declare();
     Ok(Description {
         name: description.name,
         every_ms: description
@@ -77,7 +79,7 @@ pub fn transform(
         absent_keys: &records.absent_keys,
         absent_values: &records.absent_values,
     };
-    output(job(Call::new()).run(stage as usize, moment_in(moment), Input::Records(batch)))
+    run(job, stage, moment, Input::Records(batch))
 }
 
 /// The export `combine`.
@@ -115,7 +117,7 @@ pub fn finish(
             times_ms: &pairs.times_ms,
         }),
     };
-    output(job(Call::new()).run(stage as usize, moment_in(moment), input))
+    run(job, stage, moment, input)
 }
 
 /// The export `process`.
@@ -139,7 +141,9 @@ pub fn process(
         last: keys.last,
         batch_due_ms: keys.batch_due_ms,
     });
+    metrics::begin();
     let mut out = job(Call::new()).run(stage as usize, moment_in(moment), input);
+    metrics::tell();
     let processed = std::mem::take(&mut out.processed);
     Processed {
         output: output(out),
@@ -149,6 +153,19 @@ pub fn process(
         batch_timers: times_out(processed.batch_timers),
         refusals: processed.refusals.into_iter().map(refusal).collect(),
     }
+}
+
+/// Runs a stage over an input, and tells what the job's metrics came to.
+fn run<'b>(
+    job: impl FnOnce(Call<'b>) -> Job<'b>,
+    stage: u32,
+    moment: Moment,
+    input: Input<'b>,
+) -> Output {
+    metrics::begin();
+    let out = job(Call::new()).run(stage as usize, moment_in(moment), input);
+    metrics::tell();
+    output(out)
 }
 
 fn times(times: &types::KeyTimes) -> call::KeyTimes<'_> {

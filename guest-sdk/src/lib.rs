@@ -170,6 +170,7 @@ mod headers;
 mod fields;
 mod reason;
 mod parameter; // what a deployment tells a job
+mod metrics; // what a job counts of its own
 mod stream; // the chain
 mod key;
 mod value;
@@ -213,6 +214,7 @@ pub use keyed::{
     Comparable, Each, Group, JoinBy, KeyedBy, Number, ProcessContext as Context, Ranked, Scoped,
     Timer, Update, Window, Windows, Within, between, hopping, session, tumbling, within,
 };
+pub use metrics::{Counter, Histogram, counter, histogram};
 pub use parameter::{Parameter, param};
 pub use reason::{Reason, Refusal, ok};
 pub use record::{Record, RecordError};

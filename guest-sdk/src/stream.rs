@@ -3,8 +3,8 @@
 use crate::cell::Time;
 use crate::describe::SourceDef;
 use crate::flow::{
-    Also, BranchItems, Filter, FlatMap, Flow, Map, Records, SameItem, Shared, TimedBy, TryMap,
-    Union,
+    Also, BranchItems, Filter, FlatMap, Flow, Inspect, Map, Records, SameItem, Shared, TimedBy,
+    TryMap, Union,
 };
 use crate::job::{Chain, Index, Job, KnownSource, Plan, Run, Sinking, SourceNode, Start, Strand};
 use crate::reason::Refusal;
@@ -193,6 +193,16 @@ impl<'b, F> Stream<'b, F> {
         G: Fn(&F::Item) -> bool,
     {
         self.then(|prev| Filter(prev, f))
+    }
+
+    /// Looks at each item as it goes by, to count it or to log it: see [`counter`](crate::counter)
+    /// and [`log`](crate::log).
+    pub fn inspect<G>(self, f: G) -> Stream<'b, Inspect<F, G>>
+    where
+        F: Flow<'b>,
+        G: Fn(&F::Item),
+    {
+        self.then(|prev| Inspect(prev, f))
     }
 
     /// Makes any number of items of each: whatever can be iterated, an `Option` too. A record that

@@ -38,6 +38,7 @@ mod live_contract {
     mod files;
     mod deletes;
     mod parameters;
+    mod own_metrics;
     mod replay;
     mod replay_saved;
     mod replay_postgres;

@@ -66,9 +66,12 @@ const MODULES: [(&str, &[Arrows]); 7] = [
             ("cache", &[]),
             ("nesting", &[]),
             ("compiler", &[]),
+            ("metrics", &[]),
             (
                 "instance",
-                &["bindings", "bounds", "contract", "fault", "stubs", "v1"],
+                &[
+                    "bindings", "bounds", "contract", "fault", "metrics", "stubs", "v1",
+                ],
             ),
         ],
     ),

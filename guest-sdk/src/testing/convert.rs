@@ -9,16 +9,17 @@ use crate::describe::{
     Description, Partners, Scope, SinkDef, SourceDef, StageDef, StageKind, WindowDef, WindowForm,
 };
 use crate::headers::CallHeaders;
+use crate::metrics::Metric;
 use crate::record::Place;
 use crate::row::RowWriter;
 use streamhost_core::contract::{
     Answer, Groups, KeyItems, KeyOutcome, KeyTimes, Moment, Pairs, Partials, Processed, Refusal,
     truncate,
 };
-use streamhost_core::job::ParameterDescription;
 use streamhost_core::job::validate::{
     JobDescription, RawColumn, SinkDescription, SourceDescription,
 };
+use streamhost_core::job::{MetricDescription, ParameterDescription};
 use streamhost_core::types::{self, Chunk, ExtraCells, Headers, Keyed, Rows};
 use streamhost_core::{job, limits};
 
@@ -224,7 +225,9 @@ fn kind(kind: Kind) -> types::Kind {
 pub(super) fn description(
     description: &Description,
     parameters: Vec<ParameterDescription>,
+    metrics: Vec<Metric>,
 ) -> JobDescription {
+    let metrics = metrics.into_iter();
     JobDescription {
         name: description.name.clone(),
         every_ms: description
@@ -234,6 +237,9 @@ pub(super) fn description(
         stages: description.stages.iter().map(stage).collect(),
         sinks: description.sinks.iter().map(sink).collect(),
         parameters,
+        metrics: metrics
+            .map(|Metric { name, kind, .. }| MetricDescription { name, kind })
+            .collect(),
     }
 }
 

@@ -60,7 +60,8 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         );
         let stages = stages
             .unwrap_or_else(|refused| panic!("the next version cannot be deployed: {refused}"));
-        self.logs.extend(guest.into_logs());
+        let (logs, _) = guest.into_told();
+        self.logs.extend(logs);
         let kept: Vec<StageId> = stages.values().map(|facts| facts.id).collect();
         self.checkpoint = Checkpoint {
             stages,

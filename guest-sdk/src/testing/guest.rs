@@ -5,6 +5,7 @@ use super::connectors::TestConnectors;
 use super::convert;
 use crate::job::{Call, Job};
 use crate::log;
+use crate::metrics::{self, Metric};
 use crate::parameter::told;
 use std::cell::{Cell, RefCell};
 use streamhost_core::contract::{Answer, AnswerRules, Asked, Finished, Moment, Partials, RowShape};
@@ -19,6 +20,8 @@ pub(super) struct Guest<'a> {
     pub(super) rules: AnswerRules,
     quiet: Cell<bool>,
     logs: RefCell<Vec<String>>,
+    /// What the job's metrics came to.
+    metrics: RefCell<Vec<Metric>>,
 }
 
 impl<'a> Guest<'a> {
@@ -38,6 +41,7 @@ impl<'a> Guest<'a> {
             rules: AnswerRules::new(spec.sinks.iter().map(shape).collect(), spec),
             quiet: Cell::new(false),
             logs: RefCell::default(),
+            metrics: RefCell::default(),
         }
     }
 
@@ -55,12 +59,28 @@ impl<'a> Guest<'a> {
         result
     }
 
-    /// The lines that were logged.
-    pub(super) fn into_logs(self) -> Vec<String> {
-        self.logs.into_inner()
+    /// The lines that were logged, and what the job's metrics came to.
+    pub(super) fn into_told(self) -> (Vec<String>, Vec<Metric>) {
+        (self.logs.into_inner(), self.metrics.into_inner())
     }
 
     fn call<'b, T>(&self, f: impl FnOnce(Job<'b>) -> T) -> T {
+        let (result, metrics) = metrics::keep(|| self.call_logged(f));
+        for metric in &metrics {
+            let mut known = self.spec.metrics.iter();
+            assert!(
+                known.any(|spec| spec.name == metric.name),
+                "the job has no metric `{}`: ask for it in the job's function, not in a closure",
+                metric.name
+            );
+        }
+        if !self.quiet.get() {
+            self.metrics.borrow_mut().extend(metrics);
+        }
+        result
+    }
+
+    fn call_logged<'b, T>(&self, f: impl FnOnce(Job<'b>) -> T) -> T {
         let set = self.spec.parameters.iter();
         let set = set.map(|parameter| (parameter.name.clone(), parameter.value.clone()));
         let run = || told(set.collect(), || f((self.job)(Call::new()))).0;
@@ -91,7 +111,10 @@ impl<'a> Guest<'a> {
 
     /// The export `combine`.
     pub(super) fn combine(&self, stage: u32, partials: &Partials) -> Column {
-        let made = self.call(|job| job.combine(stage as usize, convert::partials(partials)));
+        // How often it is called depends on how records were cut: what it counts is left out.
+        let combine =
+            || self.call_logged(|job| job.combine(stage as usize, convert::partials(partials)));
+        let (made, _) = metrics::keep(combine);
         self.items("combine", partials.group_ends.len(), convert::column(made))
     }
 
@@ -113,7 +136,9 @@ impl<'a> Guest<'a> {
 
     /// The export `migrate`.
     pub(super) fn migrate(&self, stage: u32, accumulators: &Column) -> Column {
-        let made = self.call(|job| job.migrate(stage as usize, convert::view(accumulators)));
+        let migrate =
+            || self.call_logged(|job| job.migrate(stage as usize, convert::view(accumulators)));
+        let (made, _) = metrics::keep(migrate);
         self.items("migrate", accumulators.len(), convert::column(made))
     }
 

@@ -65,6 +65,7 @@
 
 use crate::describe::Description;
 use crate::job::{Call, Job};
+use crate::metrics::{Metric, keep};
 use crate::parameter::told;
 use crate::record::Record;
 use compare::{Run, compare};
@@ -76,9 +77,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use streamhost_core::contract::GroupQuarantines;
 use streamhost_core::executor::{Batch, BatchExecutor, BatchInputs, BatchJob, BatchOutcome};
-use streamhost_core::job::JobSpec;
 use streamhost_core::job::settings::{JobLimits, OnError, Settings};
 use streamhost_core::job::validate::{check, in_words};
+use streamhost_core::job::{JobSpec, MetricKind};
 use streamhost_core::keyed::entry;
 use streamhost_core::limits::GUEST_MEMORY_BYTES_DEFAULT;
 use streamhost_core::protocol::memory::MemoryStore;
@@ -121,6 +122,8 @@ pub struct Driver<J> {
     dead_letters: Vec<String>,
     late: usize,
     logs: Vec<String>,
+    /// What the job's own metrics came to.
+    metrics: Vec<Metric>,
 }
 
 /// Puts a job under test. Panics with the author's mistake where a deploy would be refused for it.
@@ -164,6 +167,7 @@ fn run_told<J: for<'b> Fn(Call<'b>) -> Job<'b>>(
         dead_letters: Vec::new(),
         late: 0,
         logs: Vec::new(),
+        metrics: Vec::new(),
     };
     driver.begin(driver.checkpoint.clone(), driver.store.clone());
     driver
@@ -179,7 +183,8 @@ fn checked(
     job: &dyn for<'b> Fn(Call<'b>) -> Job<'b>,
     set: &BTreeMap<String, String>,
 ) -> Result<(Description, JobSpec), String> {
-    let (description, parameters) = told(set.clone(), || job(Call::new()).describe());
+    let describe = || told(set.clone(), || job(Call::new()).describe());
+    let ((description, parameters), metrics) = keep(describe);
     let description = description?;
     let mut settings = Settings::none(JobLimits::default());
     settings.parameters.clone_from(set);
@@ -192,7 +197,7 @@ fn checked(
         }
     }
     let spec = check(
-        convert::description(&description, parameters),
+        convert::description(&description, parameters, metrics),
         None,
         &settings,
         &TestConnectors,
@@ -336,6 +341,38 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         std::mem::take(&mut self.logs)
     }
 
+    /// What a [`counter`](crate::counter) of the job's own has come to. Panics where the job has none
+    /// of this name.
+    pub fn counter(&self, name: &str) -> u64 {
+        let of = self.metrics_of(name, MetricKind::Counter);
+        of.map(|metric| metric.sum).sum()
+    }
+
+    /// What a [`histogram`](crate::histogram) of the job's own was given, in the order of calls.
+    /// Panics where the job has none of this name.
+    pub fn histogram(&self, name: &str) -> Vec<u64> {
+        let of = self.metrics_of(name, MetricKind::Histogram);
+        of.flat_map(|metric| metric.values.iter().copied())
+            .collect()
+    }
+
+    fn metrics_of<'a>(
+        &'a self,
+        name: &'a str,
+        kind: MetricKind,
+    ) -> impl Iterator<Item = &'a Metric> {
+        let known = &self.spec.metrics;
+        assert!(
+            known
+                .iter()
+                .any(|spec| spec.name == name && spec.kind == kind),
+            "the job has no {kind:?} `{name}`, but {known:?}"
+        );
+        self.metrics
+            .iter()
+            .filter(move |metric| metric.name == name)
+    }
+
     fn source(&self, name: &str) -> usize {
         let known: Vec<&str> = self
             .description
@@ -360,8 +397,9 @@ impl<J: for<'b> Fn(Call<'b>) -> Job<'b>> Driver<J> {
         let batch = self.sources.take();
         let guest = Guest::new(&self.job, &self.spec);
         let outcome = self.executed(&guest, batch);
-        let logs = guest.into_logs();
+        let (logs, metrics) = guest.into_told();
         self.logs.extend(logs);
+        self.metrics.extend(metrics);
         self.take(outcome);
         self
     }

@@ -132,6 +132,7 @@ macro_rules! conversions {
                 stages: description.stages.into_iter().map(raw_stage).collect(),
                 sinks: sinks.collect::<Result<_, _>>()?,
                 parameters: Vec::new(), // asked for meanwhile
+                metrics: Vec::new(),    // declared meanwhile
             })
         }
 

@@ -1,10 +1,12 @@
 //! One instance of a component: its memory, its limits, its calls.
 
 use crate::bindings::streamhost::job::log as wit_log;
+use crate::bindings::streamhost::job::metrics as wit_metrics;
 use crate::bindings::streamhost::job::parameters as wit_parameters;
 use crate::bounds::Bounds;
 use crate::contract::{Exports, Said};
 use crate::fault::fault;
+use crate::metrics::{self, Measured};
 use crate::stubs::{self, Call, Stubbed, Stubs};
 use crate::v1::bindings::streamhost::job::log as log_v1;
 use crate::{CompiledJob, GuestLimits};
@@ -15,7 +17,7 @@ use std::time::Duration;
 use streamhost_core::clock;
 use streamhost_core::contract::{Answer, Finished, GuestFault, Moment, Partials, truncate};
 use streamhost_core::job::validate::JobDescription;
-use streamhost_core::job::{ParameterDescription, ParameterKind};
+use streamhost_core::job::{MetricSpec, MetricValues, ParameterDescription, ParameterKind};
 use streamhost_core::limits;
 use streamhost_core::types::{Chunk, Column};
 use streamhost_engine::guest::{CallLimits, Guest, LinesLeft, LogSink};
@@ -38,6 +40,8 @@ pub struct State {
     parameters: Parameters,
     /// Those that were asked for, while it says what it is.
     asked: Option<Vec<ParameterDescription>>,
+    /// What it counts itself.
+    measured: Measured,
     stubs: Stubs,
 }
 
@@ -60,6 +64,7 @@ impl State {
             panic: None,
             parameters: Parameters::default(),
             asked: None,
+            measured: Measured::default(),
             stubs,
         }
     }
@@ -110,6 +115,15 @@ impl State {
     }
 }
 
+impl State {
+    /// Logs what went wrong.
+    fn told(&mut self, said: Result<(), String>) {
+        if let Err(words) = said {
+            self.line(tracing::Level::WARN, words);
+        }
+    }
+}
+
 impl Stubbed for State {
     fn stubs(&mut self) -> &mut Stubs {
         &mut self.stubs
@@ -155,6 +169,22 @@ impl wit_parameters::Host for State {
             }
         }
         value
+    }
+}
+
+impl wit_metrics::Host for State {
+    fn declare(&mut self, name: String, kind: u8) {
+        self.measured.declare(&name, kind);
+    }
+
+    fn count(&mut self, name: String, by: u64) {
+        let counted = self.measured.count(&name, by);
+        self.told(counted);
+    }
+
+    fn observe(&mut self, name: String, values: Vec<u64>) {
+        let observed = self.measured.observe(&name, &values);
+        self.told(observed);
     }
 }
 
@@ -222,6 +252,13 @@ impl Instance {
         self
     }
 
+    /// The same, told which metrics of its own the job has.
+    #[must_use]
+    pub fn measuring(mut self, metrics: &[MetricSpec]) -> Self {
+        self.store.data_mut().measured.known = metrics::known(metrics);
+        self
+    }
+
     /// The same, told the name of the job that it works for.
     #[must_use]
     pub fn of_job(mut self, job: &str) -> Self {
@@ -234,13 +271,17 @@ impl Instance {
         self.arm(self.limits.time);
         let state = self.store.data_mut();
         state.asked = Some(Vec::new());
+        state.measured.declared = Some(Vec::new());
         state.stubs.begin(None, Call::Unnamed);
         let answer = self.job.describe(&mut self.store);
-        let parameters = self.store.data_mut().asked.take().unwrap_or_default();
+        let state = self.store.data_mut();
+        let parameters = state.asked.take().unwrap_or_default();
+        let metrics = state.measured.declared.take().unwrap_or_default();
         self.store.data_mut().tell(&mut LinesLeft::default());
         match answer {
             Ok(Ok(description)) => Ok(JobDescription {
                 parameters,
+                metrics,
                 ..description
             }),
             Ok(Err(reason)) => Err(GuestFault::Trap(truncate(reason, limits::REASON_BYTES_MAX))),
@@ -272,7 +313,9 @@ impl Instance {
 
     fn begin(&mut self, moment: Option<Moment>, call: Call<'_>) {
         let batch_ms = moment.map(|moment| moment.batch_ms);
-        self.store.data_mut().stubs.begin(batch_ms, call);
+        let state = self.store.data_mut();
+        state.measured.begin();
+        state.stubs.begin(batch_ms, call);
     }
 
     fn answer(&mut self, answer: Said<Answer>) -> Result<Answer, GuestFault> {
@@ -315,6 +358,8 @@ impl Guest for Instance {
         self.arm(time);
         self.begin(None, Call::Unnamed);
         let answer = self.job.combine(&mut self.store, stage, partials);
+        // How often it is called depends on how records were cut.
+        self.store.data_mut().measured.begin();
         answer.map_err(|error| self.fault(&error))
     }
 
@@ -340,6 +385,7 @@ impl Guest for Instance {
         self.arm(time);
         self.begin(None, Call::Unnamed);
         let answer = self.job.migrate(&mut self.store, stage, accumulators);
+        self.store.data_mut().measured.begin();
         answer.map_err(|error| self.fault(&error))
     }
 
@@ -354,6 +400,10 @@ impl Guest for Instance {
 
     fn tell(&mut self, left: &mut LinesLeft) {
         self.store.data_mut().tell(left);
+    }
+
+    fn take_metrics(&mut self) -> MetricValues {
+        self.store.data_mut().measured.take()
     }
 
     fn memory_bytes(&self) -> u64 {

@@ -24,6 +24,7 @@ mod cache;
 mod nesting;
 pub mod compiler;
 pub mod instance;
+mod metrics;
 pub mod wrap;
 pub mod signature;
 
@@ -86,7 +87,7 @@ pub enum LoadError {
     Compile(String),
     /// It wants more than the contract offers.
     #[error(
-        "the component imports {0}: a job may import `{LOG_IMPORT}` and `{PARAMETERS_IMPORT}`, and of WASI 0.2 cli, clocks, filesystem, io, random and sockets, which the host answers itself; leave what needs more out of the job"
+        "the component imports {0}: a job may import `{LOG_IMPORT}`, `{PARAMETERS_IMPORT}` and `{METRICS_IMPORT}`, and of WASI 0.2 cli, clocks, filesystem, io, random and sockets, which the host answers itself; leave what needs more out of the job"
     )]
     Imports(String),
     /// It does not export what the contract asks for.
@@ -103,6 +104,8 @@ pub enum LoadError {
 pub const LOG_IMPORT: &str = "streamhost:job/log@0.2.0";
 /// The interface that the component of a job with parameters imports.
 pub const PARAMETERS_IMPORT: &str = "streamhost:job/parameters@0.2.0";
+/// The interface that the component of a job with metrics of its own imports.
+pub const METRICS_IMPORT: &str = "streamhost:job/metrics@0.2.0";
 
 /// The version of the contract that this host speaks, as major and minor number. It takes the one
 /// before as well.
@@ -153,6 +156,9 @@ impl GuestEngine {
             &mut linker,
             |state| state,
         )?;
+        bindings::streamhost::job::metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| {
+            state
+        })?;
         v1::bindings::streamhost::job::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| {
             state
         })?;
@@ -184,7 +190,13 @@ impl GuestEngine {
         let foreign: Vec<String> = imports
             .iter()
             .filter(|name| {
-                ![LOG_IMPORT, PARAMETERS_IMPORT, v1::LOG_IMPORT].contains(&name.as_str())
+                ![
+                    LOG_IMPORT,
+                    PARAMETERS_IMPORT,
+                    METRICS_IMPORT,
+                    v1::LOG_IMPORT,
+                ]
+                .contains(&name.as_str())
                     && stubs::interface(name).is_none()
             })
             .map(|name| format!("`{name}`"))

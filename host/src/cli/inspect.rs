@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use streamhost_core::job::{JobSpec, SinkSpec, StageSpec};
+use streamhost_core::job::{JobSpec, MetricKind, MetricSpec, SinkSpec, StageSpec};
 use streamhost_guest::{signature, wrap};
 
 #[derive(Debug, clap::Args)]
@@ -161,6 +161,13 @@ fn text(out: &mut dyn Write, screen: &Screen, found: &Inspection) -> io::Result<
             "param    `{name}` {}, {default} by default",
             parameter.kind
         )?;
+    }
+    for MetricSpec { name, kind } in &job.metrics {
+        let kind = match kind {
+            MetricKind::Counter => "counter",
+            MetricKind::Histogram => "histogram",
+        };
+        writeln!(out, "metric   `{}` {kind}", plain(name))?;
     }
     for source in &job.sources {
         let table = if source.table { ", as a table" } else { "" };

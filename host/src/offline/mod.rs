@@ -86,10 +86,11 @@ impl OfflineJob {
         let (compiled, meter) = (Arc::clone(&loaded), Arc::<CallMeter>::default());
         let metered = Arc::clone(&meter);
         let targets: Arc<[String]> = spec.topics().into();
-        let job = spec.name.clone();
+        let (job, metrics) = (spec.name.clone(), spec.metrics.clone());
         let make: Maker = Box::new(move || {
             let instance = Instance::new(&loaded, limits, log.clone())?;
             let instance = instance.reading(targets.clone()).told(&parameters);
+            let instance = instance.measuring(&metrics);
             let instance = instance.of_job(&job);
             Ok(Box::new(Metered::new(instance, &metered)))
         });

@@ -13,6 +13,7 @@ fn job(sources: &[&str]) -> JobSpec {
     };
     JobSpec {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name: "job".to_owned(),
         every: std::time::Duration::ZERO,
         sources: sources.iter().enumerate().map(source).collect(),

@@ -86,9 +86,11 @@ impl Supervisor {
         let targets: Arc<[String]> = spec.topics().into();
         let parameters = Parameters::new(settings.parameters.clone());
         let (minds_cuts, job) = (loaded.minds_cuts(), spec.name.clone());
+        let metrics = spec.metrics.clone();
         let make: Maker = Box::new(move || {
             let instance = Instance::new(&loaded, limits, log.clone())?;
             let instance = instance.reading(targets.clone()).told(&parameters);
+            let instance = instance.measuring(&metrics);
             Ok(Box::new(instance.of_job(&job)))
         });
         let version = GuestVersion::new(make, limits.time, shapes, &spec);

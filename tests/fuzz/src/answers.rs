@@ -226,6 +226,7 @@ fn job() -> (AnswerRules, Vec<RowShape>) {
     };
     let spec = JobSpec {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name: "j".into(),
         every: Duration::ZERO,
         sources: vec![source(true), source(false)],

@@ -396,6 +396,7 @@ mod tests {
         };
         let job = JobSpec {
             parameters: Vec::new(),
+            metrics: Vec::new(),
             name: "job".to_owned(),
             every: std::time::Duration::ZERO,
             sources: vec![source("a"), source("b")],

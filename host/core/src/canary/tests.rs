@@ -45,6 +45,7 @@ fn spec(columns: &[&str], stages: Vec<StageSpec>) -> JobSpec {
         stages,
         sinks: vec![sink(columns)],
         parameters: Vec::new(),
+        metrics: Vec::new(),
     }
 }
 

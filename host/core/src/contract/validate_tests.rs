@@ -42,6 +42,7 @@ fn spec(stages: Vec<StageSpec>) -> JobSpec {
     let (name, sources) = ("j".into(), vec![source(true), source(false)]);
     JobSpec {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name,
         every: Duration::ZERO,
         sources,

@@ -120,6 +120,7 @@ mod tests {
         };
         let spec = JobSpec {
             parameters: Vec::new(),
+            metrics: Vec::new(),
             name: "j".to_owned(),
             every: std::time::Duration::ZERO,
             sources: vec![source("a"), source("b")],

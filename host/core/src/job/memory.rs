@@ -166,6 +166,7 @@ mod tests {
     fn clicks(job_limits: &JobLimits, lanes: usize) -> JobMemory {
         let spec = JobSpec {
             parameters: Vec::new(),
+            metrics: Vec::new(),
             name: "clicks".into(),
             every: Duration::ZERO,
             sources: vec![SourceSpec {

@@ -6,6 +6,7 @@ pub mod names;
 pub mod connector;
 pub mod budget;
 pub mod settings;
+mod metrics;
 mod parameters;
 mod share;
 pub mod validate;
@@ -13,6 +14,7 @@ mod record;
 pub mod memory;
 
 pub use join::{Join, JoinSide, Partners};
+pub use metrics::{MetricDescription, MetricKind, MetricSpec, MetricValues, ValueHistogram};
 pub use parameters::{ParameterDescription, ParameterKind, ParameterSpec};
 pub use record::{CanaryRecord, DeploymentKind, DeploymentRecord, JobRecord};
 pub use share::Share;

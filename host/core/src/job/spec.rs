@@ -1,7 +1,7 @@
 //! A job as its component describes it, checked.
 
 use super::connector::Options;
-use super::{Join, ParameterSpec};
+use super::{Join, MetricSpec, ParameterSpec};
 use crate::types::Kind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -337,6 +337,9 @@ pub struct JobSpec {
     /// Its parameters, and what they are.
     #[serde(default)]
     pub parameters: Vec<ParameterSpec>,
+    /// Metrics of its own.
+    #[serde(default)]
+    pub metrics: Vec<MetricSpec>,
 }
 
 impl JobSpec {

@@ -62,6 +62,11 @@ pub const RATE_MAX: u32 = 1_000_000;
 pub const PLACE_BYTES_MAX: usize = 4096;
 /// Options of one source or sink.
 pub const OPTIONS_MAX: usize = 64;
+/// Metrics of its own that a job may have.
+pub const JOB_METRICS_MAX: usize = 64;
+/// Metrics of its own that are kept of all versions of a job; beyond that those of the active one
+/// alone.
+pub const JOB_METRICS_KEPT_MAX: usize = 256;
 /// Parameters of one job.
 pub const PARAMETERS_MAX: usize = 64;
 /// The value of a parameter, or its default.

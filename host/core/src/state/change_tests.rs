@@ -20,6 +20,7 @@ fn job(stages: &[StageSpec]) -> JobSpec {
     let sources = vec![SourceSpec::default()];
     JobSpec {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name: "j".into(),
         every: Default::default(),
         sources,

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use streamhost_core::contract::{GuestFault, Quarantine, VersionFault};
+use streamhost_core::job::MetricValues;
 use streamhost_core::limits;
 
 /// What the calls of one batch share: how much may break before the version itself is at fault, and
@@ -25,6 +26,8 @@ pub(super) struct Budget {
     turn: Mutex<Option<LargeTurn>>,
     /// It was said that calls are run in parts.
     told_parts: AtomicBool,
+    /// What the job's own metrics came to.
+    metrics: Mutex<MetricValues>,
 }
 
 /// How a batch comes to more memory than its own share.
@@ -56,6 +59,7 @@ impl Budget {
             terms,
             turn: Mutex::default(),
             told_parts: AtomicBool::new(false),
+            metrics: Mutex::default(),
         }
     }
 
@@ -120,6 +124,20 @@ impl Budget {
         turn.take()
     }
 
+    /// The job's own metrics came to so much more in the batch.
+    fn count(&self, metrics: &MetricValues) {
+        if !metrics.is_empty() {
+            let mut all = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+            all.add(metrics);
+        }
+    }
+
+    /// What the job's own metrics came to in the batch.
+    pub(super) fn take_metrics(&self) -> MetricValues {
+        let mut all = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *all)
+    }
+
     /// So much of what was held is let go.
     pub(super) fn release(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -160,6 +178,8 @@ pub(super) struct Lane {
     call_limits: CallLimits,
     /// Of this batch.
     lines: LinesLeft,
+    /// What the job's own metrics came to in the pass that is under way.
+    metrics: MetricValues,
     /// Bytes of memory that its guest holds, for others to look at.
     memory_bytes: Arc<AtomicU64>,
 }
@@ -256,6 +276,9 @@ impl Lane {
             let bytes = guest.memory_bytes();
             self.memory_bytes.store(bytes, Ordering::Relaxed);
         }
+        if let (Some((_, guest)), true) = (&mut self.current, answer.is_ok()) {
+            self.metrics.add(&guest.take_metrics());
+        }
         self.is_used = true;
         Ok(answer.map_err(|fault| {
             if !is_of_data {
@@ -283,6 +306,22 @@ impl Lane {
         }
     }
 
+    /// Asks for all `items` as [`Lane::decide`] does. What the calls of its last pass counted is the
+    /// batch's.
+    pub(super) fn ask(
+        &mut self,
+        version: &Arc<GuestVersion>,
+        items: usize,
+        known: &mut KnownFaults,
+        canonical: bool,
+        budget: &Budget,
+        work: &mut dyn Splittable,
+    ) -> Result<(), VersionFault> {
+        let asked = self.decide(version, items, known, canonical, budget, work);
+        budget.count(&std::mem::take(&mut self.metrics));
+        asked
+    }
+
     /// Asks for all `items` beside what is `known`, and adds to it the decisions on those that
     /// break the guest.
     ///
@@ -301,7 +340,7 @@ impl Lane {
     /// Of eight records the sixth breaks the guest: `[0..8]` breaks, `[0..4]` is good, `[4..8]`
     /// breaks, `[4..6]` breaks, `[4..5]` is good, `[5..6]` is the decision, `[6..8]` is good. Then,
     /// canonical: `[0..5]`, `[6..8]`, as in a replay.
-    pub(super) fn ask(
+    fn decide(
         &mut self,
         version: &Arc<GuestVersion>,
         items: usize,
@@ -313,6 +352,7 @@ impl Lane {
         let mut once_more = true;
         loop {
             work.begin();
+            self.metrics = MetricValues::default();
             let pass = self.pass(version, items, known, budget, work)?;
             let Some((part, fault)) = pass.halved else {
                 return Ok(());

@@ -12,6 +12,7 @@ use streamhost_core::contract::{
     ChunkAnswer, GroupQuarantines, Moment, RecordQuarantines, VersionFault,
 };
 use streamhost_core::executor::{RunTimes, Workers};
+use streamhost_core::job::MetricValues;
 use streamhost_core::types::{Chunk, NO_TIME_MS};
 use streamhost_core::{clock, limits};
 
@@ -206,6 +207,11 @@ impl Lanes {
         (self.figures.took, self.figures.busy) = (clock::since(began), self.spread_busy);
         self.figures.rows = answers.as_deref().map(rows_of).unwrap_or_default();
         (tasks.into_iter().flatten().collect(), answers)
+    }
+
+    /// What the job's own metrics came to in the batch that was run last, its keyed stages included.
+    pub fn take_metrics(&self) -> MetricValues {
+        self.budget.take_metrics()
     }
 
     /// What they did in [`Lanes::run`], the last time.

@@ -8,7 +8,7 @@ use streamhost_core::contract::{
     Answer, AnswerRules, Asked, Finished, Groups, GuestFault, KeyItems, Moment, Pairs, Partials,
     RowShape, VersionFault,
 };
-use streamhost_core::job::{JobSpec, StageKind};
+use streamhost_core::job::{JobSpec, MetricValues, StageKind};
 use streamhost_core::types::{Chunk, Column, NO_TIME_MS, Partition};
 
 /// One living guest. After a fault it is of no more use.
@@ -53,6 +53,11 @@ pub trait Guest: Send {
 
     /// Hands on the lines that it logged since it was last asked, as many as are left.
     fn tell(&mut self, _left: &mut LinesLeft) {}
+
+    /// What the metrics of the job's own came to in its last call, which is to count.
+    fn take_metrics(&mut self) -> MetricValues {
+        MetricValues::default()
+    }
 
     /// Memory that it holds.
     fn memory_bytes(&self) -> u64 {

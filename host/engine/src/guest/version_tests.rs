@@ -8,7 +8,9 @@ use streamhost_core::contract::{
     RecordQuarantines,
 };
 use streamhost_core::executor::StageCalls;
-use streamhost_core::job::{ColumnSpec, SinkSpec, SourceSpec, StageSpec, Window, WindowForm};
+use streamhost_core::job::{
+    ColumnSpec, MetricValues, SinkSpec, SourceSpec, StageSpec, Window, WindowForm,
+};
 use streamhost_core::limits;
 use streamhost_core::types::{ColumnNames, Keyed, Kind, Measure, Offset, Record, RowLimits, Rows};
 
@@ -23,6 +25,8 @@ struct Fake {
     asked: usize,
     /// It is in a replay, where it has as much memory as it wants.
     replay: bool,
+    /// Records and groups of its last call.
+    items: u64,
 }
 
 /// What a [`Fake`] is like.
@@ -72,6 +76,7 @@ impl Fake {
             .push(format!("{call} {}", words.join(",")));
         self.dead = true; // unless it comes to its end
         self.asked += 1;
+        self.items = items.len() as u64;
         let slow = || GuestFault::Time {
             limit: Duration::from_secs(1),
             at: String::new(),
@@ -254,6 +259,12 @@ impl Guest for Fake {
         self.traits.told.lock().unwrap().push(last);
     }
 
+    fn take_metrics(&mut self) -> MetricValues {
+        let mut metrics = MetricValues::default();
+        metrics.count("items", std::mem::take(&mut self.items));
+        metrics
+    }
+
     fn warn(&mut self, text: &str) {
         self.calls.lock().unwrap().push(format!("warn: {text}"));
     }
@@ -299,6 +310,7 @@ fn spec() -> JobSpec {
     };
     JobSpec {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name: "fake".into(),
         every: Duration::ZERO,
         sources: vec![source("timed", true), source("untimed", false)],
@@ -347,6 +359,7 @@ fn runnable_of(traits: Traits) -> (Arc<GuestVersion>, Seen) {
             traits,
             asked: 0,
             replay: false,
+            items: 0,
         }))
     });
     (
@@ -460,6 +473,52 @@ fn column(items: &[&str]) -> Column {
     let mut column = Column::default();
     items.iter().for_each(|item| column.push(item.as_bytes()));
     column
+}
+
+/// Calls that break, and those of a pass that is begun anew, count nothing.
+#[test]
+fn what_the_job_counts_is_counted_once_for_each_record_that_breaks_nothing() {
+    let records: Vec<(String, i64)> = (0..40)
+        .map(|n| match n % 13 {
+            7 => ("a=trap".to_owned(), n),
+            _ => (format!("a={n}"), n),
+        })
+        .collect();
+    let records: Vec<(&str, i64)> = records.iter().map(|(r, at)| (&**r, *at)).collect();
+    let broken = records.iter().filter(|(r, _)| r.ends_with("trap")).count() as u64;
+    for (source, fits, tires_after) in [
+        (1, usize::MAX, usize::MAX),
+        (0, usize::MAX, usize::MAX), // canonical: what is known is asked again
+        (1, 5, usize::MAX),
+        (0, 5, usize::MAX),
+        (0, usize::MAX, 1),
+    ] {
+        let (guests, _) = runnable_of(Traits {
+            fits,
+            tires_after,
+            ..Traits::default()
+        });
+        let chunk = timed_chunk((source, 0), 100, &records);
+        let budget = Budget::default();
+        let mut lane = Lane::default();
+        let answer = lane
+            .run(
+                &guests,
+                &chunk,
+                (MOMENT, None),
+                &RecordQuarantines::new(),
+                &budget,
+            )
+            .unwrap();
+        let faults = answer.faults.iter().filter(|fault| fault.by_host);
+        assert_eq!(faults.count() as u64, broken);
+        let counted = budget.take_metrics().counters;
+        assert_eq!(
+            counted,
+            [("items".to_owned(), 40 - broken)].into(),
+            "source {source}, {fits} fit, tires after {tires_after}"
+        );
+    }
 }
 
 /// Own times, which are the event times, and what is said of the first part of each reason.

@@ -11,6 +11,7 @@ use streamhost_core::contract::{GuestFault, RecordQuarantines, VersionFault};
 use streamhost_core::executor::{
     Batch, BatchExecutor, BatchInputs, BatchJob, BatchOutcome, ExecutorError,
 };
+use streamhost_core::job::MetricValues;
 use streamhost_core::job::settings::OnError;
 use streamhost_core::protocol::{BatchIntent, Checkpoint, CheckpointLog, MarkedLetter};
 use streamhost_core::types::{Chunk, Partition, TopicMarks, by_topic};
@@ -62,6 +63,8 @@ pub(super) struct ExecutedBatch {
     pub(super) outcome: BatchOutcome,
     /// What the active version did, and a canary beside it.
     pub(super) sides: Option<[SideFigures; 2]>,
+    /// What the job's own metrics came to.
+    pub(super) metrics: MetricValues,
     /// Records of sources that cannot be read twice, and that of a retried letter.
     pub(super) retained_records: Vec<Chunk>,
     /// What its sources know partitions by.
@@ -172,10 +175,15 @@ impl LaneExecutor {
         };
         let turn = self.lanes.take_turn(); // it ends with a batch that came to nothing
         let outcome = outcome?;
+        let mut metrics = self.lanes.take_metrics();
+        if let (Some(_), Some(second)) = (&active.canary, &self.second.lanes) {
+            metrics.add(&second.take_metrics());
+        }
         Ok(ExecutedBatch {
             active: active.clone(),
             outcome,
             sides,
+            metrics,
             retained_records: Vec::new(),
             marks,
             retried: None,

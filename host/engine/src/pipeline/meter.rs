@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamhost_core::executor::BatchOutcome;
 use streamhost_core::job::budget::watch::{BudgetChange, Sums, Watched};
+use streamhost_core::job::{MetricSpec, MetricValues};
 use streamhost_core::protocol::Counters;
 use streamhost_core::types::{BatchNumber, DeadLetter};
 use streamhost_core::{clock, limits};
@@ -37,6 +38,9 @@ struct OpenBatch {
     records_of: Vec<u64>,
     rows: BTreeMap<String, MadeRows>,
     letters: BTreeMap<String, StageLetters>,
+    /// The job's own.
+    metrics: MetricValues,
+    known_metrics: Vec<MetricSpec>,
     /// Whose it is, since when that has had records, and what of this is held against its budgets.
     watched: Watched,
     since_ms: i64,
@@ -77,6 +81,8 @@ pub struct MeterTotals {
     pub rows: BTreeMap<String, MadeRows>,
     /// Dead letters of each source and keyed stage, by its name.
     pub letters: BTreeMap<String, StageLetters>,
+    /// What the job's own metrics came to, of all of its versions.
+    pub metrics: MetricValues,
     /// How long each step took, in the order of [`BatchStep::ALL`].
     pub steps: [TimeHistogram; 7],
     /// Ages of records when the last sink had acknowledged them.
@@ -264,6 +270,8 @@ impl PipelineMeter {
             records_of,
             rows: BTreeMap::new(),
             letters: BTreeMap::new(),
+            metrics: MetricValues::default(),
+            known_metrics: Vec::new(),
             watched: watched(active),
             since_ms,
             sums: Sums::default(),
@@ -302,6 +310,8 @@ impl PipelineMeter {
         }
         open.letters = letters_of(outcome);
         open.sides = batch.sides;
+        open.metrics = batch.metrics.clone();
+        open.known_metrics.clone_from(&batch.active.spec.metrics);
         measured.totals.transform += lanes.busy;
         if keyed {
             measured.totals.stages += now.saturating_duration_since(transformed);
@@ -416,6 +426,8 @@ impl PipelineMeter {
                 sum.refused += letters.refused;
                 sum.broke += letters.broke;
             }
+            measured.totals.metrics.add(&open.metrics);
+            measured.totals.metrics.bound(&open.known_metrics);
             measured.count += 1;
             measured.done.push_back(open.trace);
             if measured.done.len() > limits::BATCHES_KEPT_MAX {

@@ -220,6 +220,7 @@ pub(super) fn parameters() -> Vec<ParameterStatus> {
 pub(super) fn spec(job: &str) -> JobSpec {
     JobSpec {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name: job.to_owned(),
         every: Duration::from_secs(1),
         sources: vec![SourceSpec {

@@ -14,10 +14,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, prometheus_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
+use streamhost_core::job::ValueHistogram;
 use streamhost_engine::pipeline::{MeterTotals, TimeHistogram};
 
 mod host;
 mod job;
+mod own;
 mod parts;
 mod trials;
 
@@ -55,6 +57,7 @@ enum Value {
     Whole(u64),
     Real(f64),
     Times(TimeHistogram),
+    Values(ValueHistogram),
 }
 
 impl From<u64> for Value {
@@ -72,6 +75,12 @@ impl From<f64> for Value {
 impl From<TimeHistogram> for Value {
     fn from(times: TimeHistogram) -> Self {
         Value::Times(times)
+    }
+}
+
+impl From<ValueHistogram> for Value {
+    fn from(values: ValueHistogram) -> Self {
+        Value::Values(values)
     }
 }
 
@@ -151,6 +160,10 @@ fn encode(
             let (sum, count) = (times.sum_seconds(), times.count());
             encoder.encode_histogram::<NoLabelSet>(sum, count, &times.buckets(), None)
         }
+        Value::Values(values) => {
+            let (sum, count) = (values.sum(), values.count());
+            encoder.encode_histogram::<NoLabelSet>(sum, count, &values.buckets(), None)
+        }
     }
 }
 
@@ -170,7 +183,7 @@ impl Monitor {
             process: ProcessFigures::now(),
             now_ms,
         };
-        let families = [host::FAMILIES].into_iter();
+        let families = [host::FAMILIES, own::FAMILIES].into_iter();
         let families = families
             .chain(job::FAMILIES)
             .chain(parts::FAMILIES)

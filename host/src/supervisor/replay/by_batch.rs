@@ -129,6 +129,7 @@ mod tests {
                 stages,
                 sinks: Vec::new(),
                 parameters: Vec::new(),
+                metrics: Vec::new(),
             };
             let asked = |write| ReplayRequest {
                 diff: true,

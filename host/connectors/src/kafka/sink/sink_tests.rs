@@ -125,6 +125,7 @@ pub(in crate::kafka) fn job() -> JobSpec {
     let name = "job".to_owned();
     JobSpec {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name,
         every: Duration::ZERO,
         sources: Vec::new(),

@@ -200,6 +200,17 @@ pub enum JobFault {
     /// Too many parameters.
     #[error("the job has more than {} parameters", limits::PARAMETERS_MAX)]
     TooManyParameters,
+    /// A metric cannot be.
+    #[error("the metric `{name}` cannot be: {reason}")]
+    Metric {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Too many metrics.
+    #[error("the job has more than {} metrics of its own", limits::JOB_METRICS_MAX)]
+    TooManyMetrics,
     /// A parameter cannot be set to this.
     #[error("`param.{name}={value}`: {reason}")]
     ParameterValue {

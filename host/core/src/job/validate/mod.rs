@@ -9,7 +9,9 @@ mod targets;
 
 use super::connector::Connectors;
 use super::settings::Settings;
-use super::{JobSpec, ParameterDescription, StageSpec, names, parameters};
+use super::{
+    JobSpec, MetricDescription, ParameterDescription, StageSpec, metrics, names, parameters,
+};
 use crate::limits;
 use crate::types::Kind;
 use std::time::Duration;
@@ -32,6 +34,8 @@ pub struct JobDescription {
     pub sinks: Vec<SinkDescription>,
     /// What it has asked for while it said so.
     pub parameters: Vec<ParameterDescription>,
+    /// Metrics of its own that it has declared meanwhile.
+    pub metrics: Vec<MetricDescription>,
 }
 
 /// A source as its component describes it, unchecked.
@@ -117,6 +121,7 @@ pub fn check(
     faults.extend(stage_faults.into_iter().map(JobFault::Stage));
     let sinks = ends::sinks(raw.sinks, settings, connectors, &mut faults);
     let parameters = parameters::check(raw.parameters, &settings.parameters, &mut faults);
+    let metrics = metrics::check(raw.metrics, &mut faults);
     check_loops(&name, &sources, &sinks, settings, &mut faults);
     if faults.is_empty() {
         Ok(JobSpec {
@@ -126,6 +131,7 @@ pub fn check(
             stages,
             sinks,
             parameters,
+            metrics,
         })
     } else {
         Err(faults)

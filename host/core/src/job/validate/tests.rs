@@ -53,6 +53,7 @@ fn proven(raw: JobDescription, settings: &Settings) -> Result<JobSpec, Vec<JobFa
 fn clicks() -> JobDescription {
     JobDescription {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name: "clicks".to_owned(),
         every_ms: Some(10_000),
         sources: vec![source("clicks")],
@@ -489,6 +490,7 @@ fn two_sources_cannot_be_set_to_one_topic() {
 fn all_faults_are_told_at_once() {
     let raw = JobDescription {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name: "X".to_owned(),
         sources: vec![],
         stages: vec![],

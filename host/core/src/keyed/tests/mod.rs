@@ -93,6 +93,7 @@ fn spec(sources: Vec<SourceSpec>, stages: Vec<StageSpec>) -> JobSpec {
     };
     JobSpec {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name: "j".into(),
         every: Duration::ZERO,
         sources,

@@ -7,6 +7,7 @@ use crate::pipeline::deliver::Sinks;
 use crate::pipeline::execute::ExecutedBatch;
 use std::sync::mpsc;
 use streamhost_core::executor::BatchOutcome;
+use streamhost_core::job::MetricValues;
 use streamhost_core::types::{Partition, Span};
 
 const FOR_EVER: usize = 1_000_000;
@@ -137,6 +138,7 @@ fn a_batch_that_waits_when_a_stop_comes_is_planned_only_if_it_is_not_read_again(
             active: active(1),
             retained_records: Vec::new(),
             marks: BTreeMap::new(),
+            metrics: MetricValues::default(),
             retried: None,
         };
         assert!(send.send(executed).is_ok());

@@ -205,6 +205,7 @@ pub(super) fn active_with(deployment: u64, kept: Kept) -> Arc<LoadedDeployment> 
     };
     let mut spec = JobSpec {
         parameters: Vec::new(),
+        metrics: Vec::new(),
         name: "j".into(),
         every: Duration::ZERO,
         sources: vec![SourceSpec {

@@ -92,7 +92,7 @@ thread_local! {
 
 fn place(name: &str, kind: u8) -> usize {
     #[cfg(target_family = "wasm")]
-    wasm::TELL.set(Some(wasm::TELLS));
+    wasm::be_told();
     METRICS.with_borrow_mut(|metrics| {
         let mut all = metrics.iter();
         let known = all.position(|metric| metric.name == name && metric.kind == kind);
@@ -116,7 +116,7 @@ fn change(place: usize, change: impl FnOnce(&mut Metric)) {
 pub(crate) use wasm::{begin, declare, tell};
 
 /// What the host is told. A component whose job has no metrics imports nothing for them: all of this
-/// is reached through [`TELL`](wasm::TELL) alone, which is empty then.
+/// is reached through `TELL` alone, which is empty then.
 #[cfg(target_family = "wasm")]
 mod wasm {
     use super::{COUNTER, METRICS};
@@ -124,18 +124,24 @@ mod wasm {
     use std::cell::Cell;
 
     #[derive(Clone, Copy)]
-    pub(super) struct Tells {
+    struct Tells {
         declare: fn(),
         tell: fn(),
     }
 
-    pub(super) const TELLS: Tells = Tells {
+    const TELLS: Tells = Tells {
         declare: declare_all,
         tell: tell_all,
     };
 
     thread_local! {
-        pub(super) static TELL: Cell<Option<Tells>> = const { Cell::new(None) };
+        static TELL: Cell<Option<Tells>> = const { Cell::new(None) };
+    }
+
+    /// From now on the host is told. What it is told by is hidden from the compiler, which would else
+    /// find that nothing else can be in [`TELL`], call that directly, and so import it always.
+    pub(super) fn be_told() {
+        TELL.set(Some(std::hint::black_box(TELLS)));
     }
 
     /// A call begins.

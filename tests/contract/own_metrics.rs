@@ -25,6 +25,12 @@ fn a_job_counts_each_record_once_whatever_breaks_beside_it() {
         format!("sink.counted-out={job}"),
     ];
     let counted = component("tests/guests/counted");
+    // A component whose job has none imports nothing for them, and runs on hosts that have none.
+    let imports = |component: &std::path::Path| {
+        let path = component.to_str().expect("a path");
+        host.cli(["inspect", path]).ok().contains("job/metrics")
+    };
+    assert!(imports(&counted) && !imports(&component("examples/clicks")));
     host.deploy_as(&counted, &job, &set, &["--create-tables"])
         .ok();
     let lines =

@@ -212,7 +212,8 @@ pub use job::{Call, Job};
 pub use key::Key;
 pub use keyed::{
     Comparable, Each, Group, JoinBy, KeyedBy, Number, ProcessContext as Context, Ranked, Scoped,
-    Timer, Update, Window, Windows, Within, between, hopping, session, tumbling, within,
+    TableChange, Timer, Update, Window, Windows, Within, between, hopping, session, tumbling,
+    within,
 };
 pub use metrics::{Counter, Histogram, counter, histogram};
 pub use parameter::{Parameter, param};

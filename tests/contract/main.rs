@@ -14,6 +14,7 @@ mod live_contract {
     mod joins;
     mod keyed_faults;
     mod processes;
+    mod tables;
     mod outages;
     mod refusals;
     mod ends;

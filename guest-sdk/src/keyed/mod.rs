@@ -15,6 +15,7 @@ mod place; // which window an item is in, and whether it is late
 mod reduce; // the reductions
 mod scoped; // the verbs
 mod sessions;
+mod table; // one value for each key, and its changes
 mod sketch; // about how many different values
 mod top;
 mod verbs; // more verbs
@@ -32,6 +33,7 @@ pub use process::{
 pub use reduce::{Count, Distinct, Extreme, Fold, Merge, Reduce, Reduction, Sum};
 pub use scoped::{Batched, Finish, Running, Scoped, Windowed};
 pub use sketch::Distinct as DistinctSketch;
+pub use table::{GroupedTable, TableChange};
 pub use top::{Ranked, Ranks, Top};
 pub use windows::{JoinBy, Windows, Within, between, hopping, session, tumbling, within};
 

@@ -24,10 +24,14 @@ pub trait Number {
     fn float(sum: Self::Sum) -> f64;
     /// Adds two sums.
     fn add(a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    /// Takes from a sum what was added before.
+    fn subtract(a: Self::Sum, b: Self::Sum) -> Self::Sum;
 }
 
+const BEYOND: &str = "a sum is beyond 64 bits";
+
 macro_rules! numbers {
-    ($($sum:ty: $($own:ty)*, |$a:ident, $b:ident| $add:expr;)*) => { $($(
+    ($($sum:ty: $($own:ty)*, |$a:ident, $b:ident| $add:expr, $subtract:expr;)*) => { $($(
         impl Number for $own {
             type Sum = $sum;
             #[inline]
@@ -42,13 +46,17 @@ macro_rules! numbers {
             fn add($a: $sum, $b: $sum) -> $sum {
                 $add
             }
+            #[inline]
+            fn subtract($a: $sum, $b: $sum) -> $sum {
+                $subtract
+            }
         }
     )*)* };
 }
 numbers! {
-    u64: u8 u16 u32 u64 usize, |a, b| a.checked_add(b).expect("a sum is beyond 64 bits");
-    i64: i8 i16 i32 i64, |a, b| a.checked_add(b).expect("a sum is beyond 64 bits");
-    f64: f32 f64, |a, b| a + b;
+    u64: u8 u16 u32 u64 usize, |a, b| a.checked_add(b).expect(BEYOND), a.checked_sub(b).expect(BEYOND);
+    i64: i8 i16 i32 i64, |a, b| a.checked_add(b).expect(BEYOND), a.checked_sub(b).expect(BEYOND);
+    f64: f32 f64, |a, b| a + b, a - b;
 }
 
 /// What [`min`](crate::Scoped::min), [`max`](crate::Scoped::max) and [`top`](crate::Stream::top)

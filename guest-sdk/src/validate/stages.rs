@@ -54,7 +54,7 @@ fn check_updates(plan: &Plan<'_>, from: Option<usize>, to: usize) -> Result<(), 
         Some(from) if from.gives_updates && to.adds_up => Err(format!(
             "stage `{}` would take each update of `{}` for one more item, and a key whose value changes would be in it \
              several times: reduce by `.each_batch()` or a window first, take `.distinct()` where keys are to be \
-             counted, or write a `.fold(…)` that keeps the last value of each key",
+             counted, or keep a `.table(…)`, whose changes say what they replace, and `.group_by(…)` its keys",
             to.def.name, from.def.name
         )),
         _ => Ok(()),

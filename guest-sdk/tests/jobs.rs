@@ -484,3 +484,35 @@ fn an_authors_functions_may_have_any_name() {
     job.send("lines", ["a", ""]);
     assert_eq!(job.rows("console"), ["value=A"]);
 }
+
+#[derive(Row)]
+#[row(separator = "/")]
+struct Seat<'a> {
+    #[row(key, column = "hall")]
+    hall: &'a str,
+    #[row(key, column = "seat-number")]
+    seat: u64,
+    taken: bool,
+}
+
+#[job]
+fn seats() -> Job {
+    kafka("tickets")
+        .try_map(|ticket| {
+            let [hall, seat] = fields(ticket.text()?, ',')?;
+            ok(Seat {
+                hall,
+                seat: seat.parse()?,
+                taken: true,
+            })
+        })
+        .to(kafka("seats"))
+}
+
+#[test]
+fn a_key_may_be_a_column_too() {
+    let mut job = testing::run(seats);
+    job.send("tickets", ["red,7"]);
+    let rows = job.rows("seats");
+    assert_eq!(rows, ["key=red/7 hall=red seat-number=7 taken=true"]);
+}

@@ -35,6 +35,8 @@ pub fn job(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - `#[row(key)]`: the row's key. Several such fields make one key, joined by `#[row(separator =
 ///   "…")]` on the struct; a record whose parts hold the separator, or end in a piece of it (the
 ///   last part may), is set aside, as its key would not be its own.
+/// - `#[row(key, column = "name")]`: the key as a column too, such as a field of a topic's JSON
+///   objects.
 /// - `#[row(value)]`: the whole value, raw, in a topic or on the console. There are no other
 ///   columns then.
 /// - `#[row(dynamic)]`: pairs of a column's name and its value, for columns that only the data

@@ -35,7 +35,8 @@ struct HeaderField<'a> {
 }
 
 enum Role {
-    Key(Option<LitStr>),
+    /// Its name, and that of the column that it is as well.
+    Key(Option<LitStr>, Option<LitStr>),
     Header(Option<LitStr>),
     Headers,
     Column(Option<LitStr>),
@@ -222,14 +223,19 @@ fn sort<'a>(fields: impl Iterator<Item = &'a Field>) -> Result<Parts<'a>> {
     let mut parts = Parts::default();
     for field in fields {
         let Some(ident) = &field.ident else { continue };
-        let (ty, whole) = (&field.ty, false);
+        let ty = &field.ty;
         match role(field)? {
             Role::Skip => {}
-            Role::Key(name) => parts.keys.push(KeyField {
-                ident,
-                ty,
-                name: name_of(ident, name),
-            }),
+            Role::Key(name, column) => {
+                parts.keys.push(KeyField {
+                    ident,
+                    ty,
+                    name: name_of(ident, name),
+                });
+                if let Some(column) = column {
+                    parts.add_column(ident, ty, column.value())?;
+                }
+            }
             Role::Header(name) => parts.headers.push(HeaderField {
                 ident,
                 ty,
@@ -247,21 +253,7 @@ fn sort<'a>(fields: impl Iterator<Item = &'a Field>) -> Result<Parts<'a>> {
                 name: String::new(),
                 whole: true,
             }),
-            Role::Column(name) => {
-                let name = name_of(ident, name);
-                if parts.columns.iter().any(|column| column.name == name) {
-                    return Err(Error::new(
-                        ident.span(),
-                        format!("two fields are column `{name}`"),
-                    ));
-                }
-                parts.columns.push(Column {
-                    ident,
-                    ty,
-                    name,
-                    whole,
-                });
-            }
+            Role::Column(name) => parts.add_column(ident, ty, name_of(ident, name))?,
         }
     }
     let columns = parts.columns.len() + parts.dynamic.len();
@@ -274,6 +266,22 @@ fn sort<'a>(fields: impl Iterator<Item = &'a Field>) -> Result<Parts<'a>> {
     }
 }
 
+impl<'a> Parts<'a> {
+    fn add_column(&mut self, ident: &'a Ident, ty: &'a Type, name: String) -> Result<()> {
+        if self.columns.iter().any(|column| column.name == name) {
+            let words = format!("two fields are column `{name}`");
+            return Err(Error::new(ident.span(), words));
+        }
+        self.columns.push(Column {
+            ident,
+            ty,
+            name,
+            whole: false,
+        });
+        Ok(())
+    }
+}
+
 /// The name that is given, or else the field's.
 fn name_of(ident: &Ident, name: Option<LitStr>) -> String {
     let own = || ident.to_string().trim_start_matches("r#").into();
@@ -282,6 +290,7 @@ fn name_of(ident: &Ident, name: Option<LitStr>) -> String {
 
 fn role(field: &Field) -> Result<Role> {
     let mut role: Option<Role> = None;
+    let mut column: Option<LitStr> = None;
     for attribute in field.attrs.iter().filter(|a| a.path().is_ident("row")) {
         let mut set = |found| match role.replace(found) {
             None => Ok(()),
@@ -313,7 +322,14 @@ fn role(field: &Field) -> Result<Role> {
                 }
             };
             match () {
-                () if is("key") => set(Role::Key(named()?)),
+                () if is("key") => set(Role::Key(named()?, None)),
+                () if is("column") => match named()? {
+                    Some(name) => {
+                        column = Some(name);
+                        Ok(())
+                    }
+                    None => Err(meta.error("say its name: `#[row(key, column = \"id\")]`")),
+                },
                 () if is("header") => set(Role::Header(named()?)),
                 () if is("headers") => set(Role::Headers),
                 () if is("value") => set(Role::Value),
@@ -322,12 +338,20 @@ fn role(field: &Field) -> Result<Role> {
                 () if is("separator") => Err(meta.error("`separator` belongs on the struct")),
                 () => {
                     Err(meta
-                        .error("known here: key, value, header, headers, dynamic, skip, or \"family:qualifier\""))
+                        .error("known here: key, column, value, header, headers, dynamic, skip, or \"family:qualifier\""))
                 }
             }
         })?;
     }
-    Ok(role.unwrap_or(Role::Column(None)))
+    match (role, column) {
+        (Some(Role::Key(name, _)), column) => Ok(Role::Key(name, column)),
+        (None, Some(name)) => Ok(Role::Column(Some(name))),
+        (Some(_), Some(name)) => Err(Error::new(
+            name.span(),
+            "a field has one part in its row; a key alone may be a column too",
+        )),
+        (role, None) => Ok(role.unwrap_or(Role::Column(None))),
+    }
 }
 
 fn separator(attributes: &[Attribute]) -> Result<Option<LitStr>> {

@@ -51,6 +51,12 @@ struct NoName {
 }
 
 #[derive(Row)]
+struct NoColumn {
+    #[row(header, column = "a")]
+    a: String,
+}
+
+#[derive(Row)]
 enum Either {
     A,
     B,

@@ -223,7 +223,7 @@ pub use row::{ColumnDef, Row, RowShape, RowWriter};
 pub use sink::{
     Sink, console, elasticsearch, exactly_once, hbase, json_files, mysql, postgres, sink,
 };
-pub use stream::{Source, Stream, file, kafka, rate, socket, source};
+pub use stream::{Source, Stream, file, kafka, kafka_topics, rate, socket, source};
 pub use streamhost_macros::{Key, Row, job};
 pub use value::Value;
 

@@ -32,6 +32,51 @@ pub fn kafka<'b>(topic: &str) -> Source<'b> {
     of(TOPIC, "kafka", topic)
 }
 
+/// Several topics as one source: what follows takes the records of all alike, and
+/// [`Record::topic`](crate::Record::topic) says which one a record is of. Each topic is a source of
+/// its own to the host, as in a [`union`](Stream::union): `--set source.NAME=…` names another in its place, and
+/// between two topics there is no order, but that a batch gives those of the first first.
+///
+/// ```
+/// use streamhost::{Job, console, job, kafka_topics, testing};
+///
+/// #[job]
+/// fn views() -> Job {
+///     kafka_topics(["web", "mobile"])
+///         .try_map(|view| Ok::<_, String>(format!("{} of {}", view.text()?, view.topic())))
+///         .to(console())
+/// }
+///
+/// let mut job = testing::run(views);
+/// job.send("web", ["home"]).send("mobile", ["about"]);
+/// assert_eq!(job.rows("console"), ["value=home of web", "value=about of mobile"]);
+/// ```
+pub fn kafka_topics<'b, T: AsRef<str>>(topics: impl IntoIterator<Item = T>) -> Source<'b> {
+    let mut all = Stream {
+        flow: Records,
+        strands: Vec::new(),
+        plan: Plan::default(),
+    };
+    for topic in topics {
+        let Stream { strands, plan, .. } = kafka(topic.as_ref());
+        let is_same = |source: &SourceNode| source.def.name == topic.as_ref();
+        if all.plan.sources.iter().any(is_same) {
+            let topic = topic.as_ref();
+            let mistake = format!(
+                "`kafka_topics` has the topic `{topic}` twice: its records would come twice"
+            );
+            all.plan.mistakes.push(mistake);
+        }
+        all.plan.extend(plan);
+        all.strands.extend(strands);
+    }
+    if all.strands.is_empty() {
+        let mistake = "`kafka_topics` is given no topics: name one at least";
+        all.plan.mistakes.push(mistake.into());
+    }
+    all
+}
+
 /// The lines that a TCP server at `host:port` sends, each one a record without a key. What was sent
 /// while nobody listened is gone: a socket cannot be read twice, so it is for trying things. `--set
 /// source.host:port=…` names another address.

@@ -115,3 +115,63 @@ fn branches_stand_before_and_behind() {
     );
     assert_eq!(job.rows("long"), ["value=22", "value=44"]);
 }
+
+/// Orders of two topics with their user's name, and counted by topic.
+#[job]
+fn of_two_topics() -> Job {
+    let names = kafka("names").try_map(numbered).key_by(|(user, _)| *user);
+    let orders = || kafka_topics(["web", "shop"]).every(seconds(5));
+    orders()
+        .also(|orders| orders.to(kafka("raw")))
+        .try_map(|order| ok((order.topic(), order.text()?)))
+        .also(|orders| {
+            let counts = orders.key_by(|(topic, _)| *topic).running().count();
+            counts.to(exactly_once(kafka("counts")))
+        })
+        .key_by(|(_, user)| *user)
+        .lookup(names, |(_, user), number| {
+            format!("{user} {:?}", number.map(|(_, n)| n))
+        })
+        .to(console())
+}
+
+#[test]
+fn several_topics_are_one_source_for_all_that_follows() {
+    let mut job = testing::run(of_two_topics);
+    let sources = job.description().sources.iter();
+    let names: Vec<_> = sources.map(|source| source.name.clone()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert_eq!(job.description().every, Some(seconds(5)));
+    job.send("names", ["ada 7"]);
+    job.send("web", ["ada"]);
+    job.with("shop", 0, ["ada"]).send("web", ["bob"]);
+    assert_eq!(job.rows("raw").len(), 3);
+    assert_eq!(
+        job.rows("console"),
+        ["value=ada Some(7)", "value=bob None", "value=ada Some(7)"]
+    );
+    assert_eq!(
+        job.rows("counts"),
+        ["key=web value=1", "key=web value=2", "key=shop value=1"]
+    );
+}
+
+#[job]
+fn no_topics() -> Job {
+    kafka_topics::<&str>([]).try_map(|r| r.text()).to(console())
+}
+
+#[job]
+fn one_topic_twice() -> Job {
+    kafka_topics(["a", "b", "a"])
+        .try_map(|r| r.text())
+        .to(console())
+}
+
+#[test]
+fn topics_that_cannot_be_one_source_are_told() {
+    let mistake = testing::describe(no_topics).expect_err("refused");
+    assert!(mistake.contains("name one at least"), "{mistake}");
+    let mistake = testing::describe(one_topic_twice).expect_err("refused");
+    assert!(mistake.contains("the topic `a` twice"), "{mistake}");
+}

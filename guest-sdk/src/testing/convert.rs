@@ -45,10 +45,15 @@ pub(super) fn headers(chunk: &Chunk) -> CallHeaders<'_> {
     }
 }
 
-pub(super) fn records<'a>(chunk: &'a Chunk, headers: &'a CallHeaders<'a>) -> call::Input<'a> {
+/// `target`: the topic, address or path that they were read from.
+pub(super) fn records<'a>(
+    chunk: &'a Chunk,
+    target: &'a str,
+    headers: &'a CallHeaders<'a>,
+) -> call::Input<'a> {
     call::Input::Records(call::Batch {
         place: Place {
-            target: "",
+            target,
             partition: chunk.partition.id,
         },
         first_offset: 0,

@@ -94,11 +94,13 @@ impl<'a> Guest<'a> {
     /// The export `transform`.
     pub(super) fn transform(&self, source: u32, moment: Moment, chunk: &Chunk) -> Answer {
         let headers = convert::headers(chunk);
+        let target = self.spec.sources.get(source as usize);
+        let target = target.map_or("", |source| source.target.as_str());
         let output = self.call(|job| {
             job.run(
                 source as usize,
                 convert::moment(moment),
-                convert::records(chunk, &headers),
+                convert::records(chunk, target, &headers),
             )
         });
         let asked = Asked {

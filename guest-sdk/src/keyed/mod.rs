@@ -1,6 +1,7 @@
 //! What follows `key_by`: a scope and then a reduction; or a join, or a lookup.
 
 mod aggregate; // several reductions at once
+mod count_window; // so many items together
 mod deduplicate; // what came before is left out
 mod groups; // what a reduction yields
 mod hash;

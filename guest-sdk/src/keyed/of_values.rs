@@ -178,7 +178,7 @@ impl<V: Comparable> OfValues<V> for Endmost<V> {
 }
 
 /// Values are collected in one accumulator, which must not grow without bound.
-const COLLECT_MAX: usize = 10_000;
+pub(super) const COLLECT_MAX: usize = 10_000;
 
 /// See [`Scoped::collect`](crate::Scoped::collect). What is kept is in order of time and value.
 #[derive(Debug)]

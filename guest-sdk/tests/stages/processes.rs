@@ -458,3 +458,60 @@ fn first_ones_are_the_same_in_any_batches() {
         assert_eq!(job.kept("deduplicate"), 0, "SEED={seed}");
     }
 }
+
+#[job]
+fn threes() -> Job {
+    kafka("in")
+        .try_map(|record| ok((record.key_text()?, record.text()?)))
+        .key_by(|(key, _)| *key)
+        .count_window(3)
+        .map(|(key, three)| {
+            let values: Vec<&str> = three.iter().map(|(_, value)| *value).collect();
+            format!("{key} {}", values.join(""))
+        })
+        .to(console())
+}
+
+#[job]
+fn windows_of_nothing() -> Job {
+    kafka("in")
+        .try_map(|r| r.text())
+        .key_by(|_| ())
+        .count_window(0)
+        .map(|_| "")
+        .to(console())
+}
+
+/// However the items come in batches, the same of them come together.
+#[test]
+fn so_many_items_of_a_key_come_together() {
+    let letters = "abcdefghijklmnopqrstuvwxyz";
+    for size in [1, 2, 3, 5, 7, 26] {
+        let mut job = testing::run(threes);
+        let items: Vec<(&str, String)> = letters
+            .chars()
+            .enumerate()
+            .map(|(n, letter)| (if n % 4 == 0 { "x" } else { "y" }, letter.to_string()))
+            .collect();
+        for some in items.chunks(size) {
+            let records = some
+                .iter()
+                .map(|(key, letter)| Record::from((*key, letter.as_str())));
+            job.send("in", records);
+        }
+        let mut rows = job.end().rows("console");
+        rows.sort_unstable();
+        let of = |wanted: &str| {
+            let own = items.iter().filter(|(key, _)| *key == wanted);
+            let own: Vec<&str> = own.map(|(_, letter)| letter.as_str()).collect();
+            let whole = own.chunks_exact(3);
+            whole
+                .map(|three| format!("value={wanted} {}", three.concat()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(rows, [of("x"), of("y")].concat(), "batches of {size}");
+        assert_eq!(job.kept("count-window"), 2, "1 of 7, 1 of 19");
+    }
+    let mistake = testing::describe(windows_of_nothing).expect_err("refused");
+    assert!(mistake.contains("1 to 10000 items, not 0"), "{mistake}");
+}

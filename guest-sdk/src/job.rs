@@ -166,14 +166,14 @@ impl StageNode<'_> {
         } = self.shapes;
         StageDef {
             key_shape: key(),
-            value_shape: value(),
+            value_shape: value() + &self.def.value_shape,
             other_shape: other.map(|shape| shape()).unwrap_or_default(),
             migrates: self
                 .def
                 .migrates
                 .as_ref()
                 .zip(old)
-                .map(|((_, version), shape)| (shape(), *version)),
+                .map(|((_, version), shape)| (shape() + &self.def.value_shape, *version)),
             ..self.def.clone()
         }
     }

@@ -212,8 +212,8 @@ pub use job::{Call, Job};
 pub use key::Key;
 pub use keyed::{
     Comparable, Each, Group, JoinBy, KeyedBy, Number, ProcessContext as Context, Ranked, Scoped,
-    TableChange, Timer, Update, Window, Windows, Within, between, hopping, session, tumbling,
-    within,
+    TableChange, Timer, Update, Weekday, Window, Windows, Within, between, calendar_days,
+    calendar_months, calendar_weeks, hopping, session, tumbling, within,
 };
 pub use metrics::{Counter, Histogram, counter, histogram};
 pub use parameter::{Parameter, param};

@@ -1,5 +1,6 @@
 //! What a reduction yields.
 
+use super::calendar::Cut;
 use super::reduce::Merge;
 use super::scoped::Finish;
 use crate::call::{Input, Partials, Positions};
@@ -111,13 +112,15 @@ pub struct Grouped<'b, K, A: Merge, S> {
     /// Reads a key and what was reduced. Not a bound on what follows: a type that cannot be read
     /// would be told again at each of the operators behind it.
     read: ReadGroup<'b, K, A>,
+    /// Of windows of a calendar.
+    cut: Option<Rc<dyn Cut>>,
     of: PhantomData<S>,
 }
 
 type ReadGroup<'b, K, A> = fn(&A, &str, &'b [u8], &'b [u8]) -> (K, Option<<A as Merge>::Value>);
 
 impl<'b, K, A: Merge, S> Grouped<'b, K, A, S> {
-    pub(crate) fn new(with: Rc<A>) -> Self
+    pub(crate) fn new(with: Rc<A>, cut: Option<Rc<dyn Cut>>) -> Self
     where
         K: Key<'b>,
         A::Acc: Value<'b>,
@@ -125,6 +128,7 @@ impl<'b, K, A: Merge, S> Grouped<'b, K, A, S> {
         Grouped {
             with,
             read: read_group::<K, A>,
+            cut,
             of: PhantomData,
         }
     }
@@ -170,6 +174,8 @@ where
             .zip(windows);
         for (position, ((key, acc), (&start_ms, &end_ms))) in (0..).zip(items) {
             context.of_group(position, start_ms, end_ms);
+            let own = self.cut.as_ref().and_then(|cut| cut.around(start_ms));
+            let start_ms = own.map_or(start_ms, |(start_ms, _)| start_ms);
             let (key, value) = (self.read)(&self.with, &context.stage, key, acc);
             if let Some(value) = value {
                 next(

@@ -1,6 +1,7 @@
 //! What follows `key_by`: a scope and then a reduction; or a join, or a lookup.
 
 mod aggregate; // several reductions at once
+mod calendar; // days, weeks and months of a time zone
 mod count_window; // so many items together
 mod deduplicate; // what came before is left out
 mod groups; // what a reduction yields
@@ -23,6 +24,7 @@ mod verbs; // more verbs
 mod windows; // as authors write them
 
 pub use aggregate::{Aggregate, All, Each};
+pub use calendar::Weekday;
 pub use compile_errors::{HasReduction, HasScope, SameKey};
 pub use groups::{Finished, Group, Grouped, Update, Window};
 pub use number::{Comparable, Number};
@@ -36,7 +38,10 @@ pub use scoped::{Batched, Finish, Running, Scoped, Windowed};
 pub use sketch::Distinct as DistinctSketch;
 pub use table::{GroupedTable, TableChange};
 pub use top::{Ranked, Ranks, Top};
-pub use windows::{JoinBy, Windows, Within, between, hopping, session, tumbling, within};
+pub use windows::{
+    JoinBy, Windows, Within, between, calendar_days, calendar_months, calendar_weeks, hopping,
+    session, tumbling, within,
+};
 
 use crate::call::Input;
 use crate::describe::StageDef;

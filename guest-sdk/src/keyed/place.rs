@@ -1,12 +1,14 @@
 //! Which window an item is in, and whether it comes too late for it.
 
+use super::calendar::Cut;
 use crate::describe::{Scope, WindowDef, WindowForm};
 use crate::flow::Context;
 use crate::job::Index;
 use crate::row::Row;
+use std::rc::Rc;
 
 /// How items are placed in time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(crate) enum Place {
     /// No windows: all that has one key.
     Whole,
@@ -19,6 +21,12 @@ pub(crate) enum Place {
         offset_ms: i64,
         lateness_ms: i64,
     },
+    /// Windows of a calendar, by the last millisecond before their end.
+    Calendar {
+        cut: Rc<dyn Cut>,
+        lateness_ms: i64,
+        processing_time: bool,
+    },
 }
 
 /// The first window of an item that counts for all that have its pane.
@@ -26,7 +34,7 @@ pub(crate) const EVERY: i64 = i64::MIN;
 
 impl Place {
     /// None: sessions, which are placed by what came before.
-    pub(crate) fn new(scope: Scope) -> Option<Place> {
+    pub(crate) fn new(scope: Scope, cut: Option<Rc<dyn Cut>>) -> Option<Place> {
         let Scope::Window(WindowDef {
             form,
             offset_ms,
@@ -37,6 +45,13 @@ impl Place {
         else {
             return Some(Place::Whole);
         };
+        if let Some(cut) = cut {
+            return Some(Place::Calendar {
+                cut,
+                lateness_ms: signed(lateness_ms),
+                processing_time,
+            });
+        }
         let WindowForm::Panes { size_ms, hop_ms } = form else {
             return None;
         };
@@ -56,8 +71,8 @@ impl Place {
 
     /// Where the item's pane begins.
     #[inline]
-    pub(crate) fn of(self, context: &mut Context) -> Placed {
-        match self {
+    pub(crate) fn of(&self, context: &mut Context) -> Placed {
+        match *self {
             Place::Whole => Placed::In(0, EVERY),
             Place::Clock { hop_ms, offset_ms } => {
                 Placed::In(begin(context.moment.batch_ms, hop_ms, offset_ms), EVERY)
@@ -85,17 +100,49 @@ impl Place {
                     }
                 }
             }
+            Place::Calendar {
+                ref cut,
+                lateness_ms,
+                processing_time,
+            } => in_calendar(&**cut, lateness_ms, processing_time, context),
         }
     }
 
     /// The first window that has a pane.
-    pub(crate) fn first_window(self, pane_ms: i64) -> i64 {
-        match self {
+    pub(crate) fn first_window(&self, pane_ms: i64) -> i64 {
+        match *self {
             Place::Event {
                 size_ms, hop_ms, ..
             } => pane_ms.saturating_sub(size_ms - hop_ms),
-            Place::Whole | Place::Clock { .. } => pane_ms,
+            Place::Whole | Place::Clock { .. } | Place::Calendar { .. } => pane_ms,
         }
+    }
+}
+
+/// Where a window of a calendar is kept that an item is in.
+fn in_calendar(
+    cut: &dyn Cut,
+    lateness_ms: i64,
+    processing_time: bool,
+    context: &mut Context,
+) -> Placed {
+    let time_ms = match processing_time {
+        true => Some(context.moment.batch_ms),
+        false => context.event_time_ms(),
+    };
+    let Some(time_ms) = time_ms else {
+        return Placed::Refused;
+    };
+    let Some((_, end_ms)) = cut.around(time_ms) else {
+        context.fault(format_args!(
+            "{time_ms}, in milliseconds since 1970, is further than a calendar goes"
+        ));
+        return Placed::Refused;
+    };
+    let is_open = end_ms.saturating_add(lateness_ms) > context.reached_ms();
+    match processing_time || is_open {
+        true => Placed::In(end_ms - 1, EVERY),
+        false => Placed::Late,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A scope, and the verbs that reduce over it.
 
+use super::calendar::{Calendar, Cut};
 use super::groups::{Group, Grouped, Update, Window, combine};
 use super::number::{Comparable, Number};
 use super::partials::Reducing;
@@ -28,6 +29,7 @@ use std::time::Duration;
 pub struct Scoped<'b, K, F: Flow<'b>, G, S> {
     keyed: KeyedBy<'b, K, F, G>,
     scope: Scope,
+    calendar: Option<Calendar>,
     late: Option<Late<F::Item>>,
     of: PhantomData<S>,
 }
@@ -76,6 +78,7 @@ impl<'b, K, F: Flow<'b>, G> KeyedBy<'b, K, F, G> {
         Scoped {
             keyed: self,
             scope,
+            calendar: None,
             late: None,
             of: PhantomData,
         }
@@ -93,7 +96,8 @@ impl<'b, K, F: Flow<'b>, G> KeyedBy<'b, K, F, G> {
     }
 
     /// Over windows: [`tumbling`](crate::tumbling), [`hopping`](crate::hopping) or
-    /// [`session`](crate::session) ones.
+    /// [`session`](crate::session) ones, or those of a calendar, such as
+    /// [`calendar_days`](crate::calendar_days).
     ///
     /// ```
     /// use streamhost::{Group, Job, Row, Time, hbase, hopping, job, kafka, minutes};
@@ -121,8 +125,12 @@ impl<'b, K, F: Flow<'b>, G> KeyedBy<'b, K, F, G> {
     ///         .to(hbase("trends"))
     /// }
     /// ```
-    pub fn window(self, windows: Windows) -> Scoped<'b, K, F, G, Windowed> {
-        self.over(Scope::Window(windows.def()))
+    pub fn window(mut self, windows: Windows) -> Scoped<'b, K, F, G, Windowed> {
+        let mistake = windows.mistake().map(String::from);
+        self.stream.plan.mistakes.extend(mistake);
+        let mut scoped = self.over(Scope::Window(windows.def()));
+        scoped.calendar = windows.calendar();
+        scoped
     }
 }
 
@@ -286,7 +294,11 @@ where
         A::Acc: Value<'b> + 'b,
     {
         let Scoped {
-            keyed, scope, late, ..
+            keyed,
+            scope,
+            calendar,
+            late,
+            ..
         } = self;
         let KeyedBy {
             stream,
@@ -296,9 +308,10 @@ where
             ..
         } = keyed;
         let (index, mistake) = (Index::default(), with.mistake());
+        let (cut, unknown) = open(calendar);
         let with = Rc::new(with);
         let (name, keeps_late) = (name.unwrap_or_else(|| verb.into()), late.is_some());
-        let mut plan = match (Place::new(scope), scope) {
+        let mut plan = match (Place::new(scope, cut.clone()), scope) {
             (Some(place), _) => {
                 let end = Reducing::new(key, with.clone(), place, late, index.clone());
                 stream.feed(&index, 0, false, end)
@@ -308,16 +321,18 @@ where
                 stream.feed(&index, 0, false, end)
             }
         };
-        plan.mistakes.extend(mistake);
+        plan.mistakes.extend(mistake.into_iter().chain(unknown));
         let is_running = matches!(scope, Scope::Running { .. });
-        let def = stage(name, version, StageKind::Reduce(scope));
+        let mut def = stage(name, version, StageKind::Reduce(scope));
+        // Other windows are other state, which the host tells by the shape.
+        def.value_shape = calendar.map_or_else(String::new, |windows| format!(" in {windows}"));
         let shapes = Schemas {
             key: K::shape,
             value: schema::<A::Acc>,
             other: None,
             old: None,
         };
-        let flow = Grouped::new(with.clone());
+        let flow = Grouped::new(with.clone(), cut);
         let combine: Combine<'b> =
             Box::new(move |stage, partials| combine(stage, &*with, partials));
         behind(
@@ -334,6 +349,15 @@ where
             },
             flow,
         )
+    }
+}
+
+/// The windows of a calendar, or why there are none.
+fn open(calendar: Option<Calendar>) -> (Option<Rc<dyn Cut>>, Option<String>) {
+    match calendar.map(Calendar::open) {
+        None => (None, None),
+        Some(Ok(cut)) => (Some(cut), None),
+        Some(Err(mistake)) => (None, Some(mistake)),
     }
 }
 

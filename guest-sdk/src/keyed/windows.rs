@@ -1,9 +1,11 @@
 //! Windows as authors write them.
 
+use super::calendar::{Calendar, Unit, Weekday};
 use crate::describe::{Partners, WindowDef, WindowForm};
 use std::time::Duration;
 
-/// How [`window`](crate::KeyedBy::window) cuts time: [`tumbling`], [`hopping`] or [`session`].
+/// How [`window`](crate::KeyedBy::window) cuts time: [`tumbling`], [`hopping`] or [`session`], or
+/// [`calendar_days`], [`calendar_weeks`] or [`calendar_months`].
 ///
 /// Event time is the items' own ([`timed_by`](crate::Stream::timed_by), or the record's time). It
 /// moves on as records come: a window is over once every partition has passed its end, and is then
@@ -26,6 +28,7 @@ pub struct Windows {
 enum Form {
     Panes { size: Duration, hop: Duration },
     Session { gap: Duration },
+    Calendar(Calendar),
 }
 
 impl Windows {
@@ -92,8 +95,30 @@ impl Windows {
         let offset_ms = ms(self.offset);
         match self.form {
             Form::Panes { hop, .. } => offset_ms % ms(hop).max(1),
-            Form::Session { .. } => offset_ms,
+            Form::Session { .. } | Form::Calendar(_) => offset_ms,
         }
+    }
+
+    /// Of a calendar, where they are.
+    pub(crate) fn calendar(self) -> Option<Calendar> {
+        match self.form {
+            Form::Calendar(calendar) => Some(calendar),
+            Form::Panes { .. } | Form::Session { .. } => None,
+        }
+    }
+
+    /// What was said of windows that cannot have it, in words.
+    pub(crate) fn mistake(self) -> Option<&'static str> {
+        self.calendar()?;
+        if !self.offset.is_zero() {
+            return Some(
+                "windows of a calendar begin when its time zone says: leave `.offset(…)` out",
+            );
+        }
+        (!self.lateness.is_zero()).then_some(
+            "windows of a calendar are given out once: write `.watermark(…)` in place of \
+             `.allowed_lateness(…)`, and they wait that much longer",
+        )
     }
 
     pub(crate) fn def(self) -> WindowDef {
@@ -103,6 +128,14 @@ impl Windows {
                 WindowForm::Panes {
                     size_ms: ms(size),
                     hop_ms: ms(hop),
+                },
+                lateness,
+            ),
+            // The last millisecond of a window stands for it: see `calendar`.
+            Form::Calendar(_) => (
+                WindowForm::Panes {
+                    size_ms: 1,
+                    hop_ms: 1,
                 },
                 lateness,
             ),
@@ -145,6 +178,56 @@ pub fn hopping(size: Duration, hop: Duration) -> Windows {
 /// window is from its first item to `gap` after its last.
 pub fn session(gap: Duration) -> Windows {
     Windows::new(Form::Session { gap })
+}
+
+/// The days of a time zone, from midnight to midnight there: `calendar_days("Europe/Berlin")`. Where
+/// clocks change a day has 23 or 25 hours, or what its zone's rules say. The zone is named as in the
+/// time zone database; a name that is not in it is refused at deploy. The rules are part of the
+/// component: no update of a machine moves a window, and a replay cuts as the first run did. New
+/// rules come with a newer `streamhost` crate.
+///
+/// Where midnight comes twice, a day begins with the first; where it is left out, when the clocks go
+/// on. Such windows take [`watermark`](Windows::watermark),
+/// [`processing_time`](Windows::processing_time) and [`early_results`](Windows::early_results), and
+/// no other options.
+///
+/// ```
+/// use streamhost::{Job, Time, calendar_days, console, fields, job, kafka, ok, testing};
+///
+/// #[job]
+/// fn sales() -> Job {
+///     kafka("sales")
+///         .try_map(|record| {
+///             let [at, shop] = fields(record.text()?, ',')?;
+///             ok((Time::from_rfc3339(at)?, shop))
+///         })
+///         .timed_by(|(at, _)| *at)
+///         .key_by(|(_, shop)| *shop)
+///         .window(calendar_days("Europe/Berlin"))
+///         .count()
+///         .map(|day| format!("{} {} {}", day.key, day.value, (day.window.end.0 - day.window.start.0) / 3_600_000))
+///         .to(console())
+/// }
+///
+/// let mut job = testing::run(sales);
+/// // On this day the clocks go on by an hour.
+/// job.send("sales", ["2026-03-28T23:00:00Z,a", "2026-03-29T21:59:59Z,a", "2026-03-29T22:00:00Z,a"]).end();
+/// assert_eq!(job.rows("console"), ["value=a 2 23", "value=a 1 24"]);
+/// ```
+pub fn calendar_days(zone: &'static str) -> Windows {
+    Windows::new(Form::Calendar(Calendar::new(Unit::Day, zone)))
+}
+
+/// The weeks of a time zone, from midnight of a day there to that of the same day a week later:
+/// `calendar_weeks(Weekday::Monday, "Europe/Berlin")`. Else they are like [`calendar_days`].
+pub fn calendar_weeks(begins: Weekday, zone: &'static str) -> Windows {
+    Windows::new(Form::Calendar(Calendar::new(Unit::Week(begins), zone)))
+}
+
+/// The months of a time zone, from midnight of their first day there: `calendar_months("UTC")`. Else
+/// they are like [`calendar_days`].
+pub fn calendar_months(zone: &'static str) -> Windows {
+    Windows::new(Form::Calendar(Calendar::new(Unit::Month, zone)))
 }
 
 /// How far apart in event time two items may be for [`join`](crate::KeyedBy::join) to pair them:
@@ -219,7 +302,7 @@ impl sealed::JoinBy for Windows {
     fn pairing(self) -> Pairing {
         let size = match self.form {
             Form::Panes { size, hop } if size == hop => Some(size),
-            Form::Panes { .. } | Form::Session { .. } => None,
+            Form::Panes { .. } | Form::Session { .. } | Form::Calendar(_) => None,
         };
         let is_given_once = !self.early && self.lateness.is_zero();
         let is_plain = self.offset_ms() == 0 && !self.processing_time;

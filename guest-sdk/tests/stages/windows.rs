@@ -680,3 +680,129 @@ fn windows_begin_at_their_offset() {
         "c counts for the window that is not over, d for none"
     );
 }
+
+#[job(name = "days")]
+fn days_in_berlin() -> Job {
+    words("in")
+        .key_by(|word| *word)
+        .named("w")
+        .window(calendar_days("Europe/Berlin").watermark(minutes(1)))
+        .late_to(kafka("late"))
+        .count()
+        .map(line)
+        .to(console())
+}
+
+/// Midnight before the day on which the clocks go on, and the one after it.
+const SHORT_DAY: (i64, i64) = (1_774_738_800_000, 1_774_821_600_000);
+
+#[test]
+fn a_day_of_a_calendar_ends_at_its_zones_midnight() {
+    let (begin, end) = SHORT_DAY;
+    let mut job = testing::run(days_in_berlin);
+    job.send(
+        "in",
+        at(&[(begin, "a"), (end - 1, "a"), (end + 59_999, "b")]),
+    );
+    assert_eq!(
+        job.rows("console"),
+        [""; 0],
+        "it waits for what is out of order"
+    );
+    assert_eq!(job.kept("w"), 2);
+    job.send(
+        "in",
+        at(&[(begin + 5, "a"), (end + 60_000, "b"), (end - 1, "a")]),
+    );
+    assert_eq!(
+        job.rows("console"),
+        [format!("value=a 3 {begin}..{end}")],
+        "and is given once"
+    );
+    assert_eq!(job.late(), 1);
+    let next = end + 24 * 3_600_000;
+    assert_eq!(
+        job.end().rows("console"),
+        [format!("value=b 2 {end}..{next}")]
+    );
+}
+
+#[job]
+fn days_nowhere() -> Job {
+    let words = words("in").key_by(|word| *word);
+    let days = words.window(calendar_days("Europe/Atlantis"));
+    days.count().map(line).to(console())
+}
+
+#[test]
+#[should_panic(expected = "there is no time zone `Europe/Atlantis`")]
+fn days_of_no_zone_are_refused() {
+    testing::run(days_nowhere);
+}
+
+#[job]
+fn days_from_six() -> Job {
+    let words = words("in").key_by(|word| *word);
+    let days = words.window(calendar_days("UTC").offset(hours(6)));
+    days.count().map(line).to(console())
+}
+
+#[test]
+#[should_panic(expected = "leave `.offset(…)` out")]
+fn days_that_begin_elsewhere_are_refused() {
+    testing::run(days_from_six);
+}
+
+#[job]
+fn weeks_given_again() -> Job {
+    words("in")
+        .key_by(|word| *word)
+        .window(calendar_weeks(Weekday::Sunday, "UTC").allowed_lateness(hours(1)))
+        .count()
+        .map(line)
+        .to(console())
+}
+
+#[test]
+#[should_panic(expected = "write `.watermark(…)` in place of `.allowed_lateness(…)`")]
+fn weeks_that_are_given_again_are_refused() {
+    testing::run(weeks_given_again);
+}
+
+#[job]
+fn months_of_the_clock() -> Job {
+    words("in")
+        .key_by(|word| *word)
+        .window(calendar_months("UTC").processing_time())
+        .count()
+        .map(|month| month.value.to_string())
+        .to(console())
+}
+
+#[test]
+fn months_of_processing_time_go_by_the_batches_clock() {
+    let mut job = testing::run(months_of_the_clock);
+    job.send("in", at(&[(0, "a"), (SHORT_DAY.0, "a")]));
+    assert_eq!(job.pass(days(32)).rows("console"), ["value=2"]);
+    assert_eq!(job.late(), 0);
+}
+
+#[job(name = "days")]
+fn days_in_london() -> Job {
+    words("in")
+        .key_by(|word| *word)
+        .named("w")
+        .window(calendar_days("Europe/London").watermark(minutes(1)))
+        .late_to(kafka("late"))
+        .count()
+        .map(line)
+        .to(console())
+}
+
+#[test]
+#[should_panic(expected = "u64 in days in Europe/London")]
+fn days_of_another_zone_are_other_state() {
+    let mut job = testing::run(days_in_berlin);
+    job.send("in", at(&[(SHORT_DAY.0, "a")]));
+    let _ = job.deploy(days_in_london);
+}
